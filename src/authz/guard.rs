@@ -1,0 +1,25 @@
+//! What is in force changes while people are connected: whoever changes it rings here, sessions listen and decide anew.
+
+use tokio::sync::watch;
+
+/// The bell. Clones ring and hear the same one.
+#[derive(Clone, Debug)]
+pub struct Guard(watch::Sender<u64>);
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self(watch::channel(0).0)
+    }
+}
+
+impl Guard {
+    /// Says that persons, groups, hosts, credentials or grants changed.
+    pub fn ring(&self) {
+        self.0.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// Hears every ring from now on; several at once count as one.
+    pub fn listen(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}

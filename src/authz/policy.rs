@@ -1,0 +1,296 @@
+//! The decision, as a pure function: the same facts and request give the same answer.
+
+use std::net::IpAddr;
+
+use super::permit::{Decision, Denial, Permit, Reach};
+use crate::clock::Time;
+use crate::model::{Action, Actions, CredentialId, Grant, GrantId, GroupId, Host, Principal, SessionId, Subject, User};
+
+/// What the store says about a request, read in one snapshot.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The person.
+    pub user: User,
+    /// Their groups.
+    pub groups: Vec<GroupId>,
+    /// The host.
+    pub host: Host,
+    /// Every grant of the host's workspace.
+    pub grants: Vec<Grant>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// With which credential.
+    pub credential: CredentialId,
+    /// For which session.
+    pub session: SessionId,
+    /// From where.
+    pub client: IpAddr,
+    /// When.
+    pub now: Time,
+}
+
+/// What was found of one grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Considered {
+    /// It is given to somebody else.
+    NotTheirs,
+    /// It covers other hosts.
+    OtherHosts,
+    /// A condition does not hold.
+    Condition(String),
+    /// It allows these.
+    Allows(Actions),
+}
+
+/// The whole reasoning, for `grant explain`.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// Each grant with what was found of it.
+    pub considered: Vec<(Grant, Considered)>,
+    /// What comes of them together; `Err` with the denial.
+    pub result: Result<(Reach, Vec<GrantId>), Denial>,
+}
+
+/// Decides. A person needs at least one grant whose conditions all hold; what several grant adds up.
+pub fn decide(facts: &Facts, request: &Request) -> Decision {
+    match explain(facts, request.client, request.now).result {
+        Ok((scope, grants)) => Decision::Allow(Permit {
+            principal: Principal::Human(facts.user.id),
+            host: facts.host.id,
+            credential: request.credential,
+            session: request.session,
+            scope,
+            grants,
+            issued_at: request.now,
+        }),
+        Err(denial) => Decision::Deny(denial),
+    }
+}
+
+/// The reasoning of [`decide`], grant by grant.
+pub fn explain(facts: &Facts, client: IpAddr, now: Time) -> Judgement {
+    let considered: Vec<(Grant, Considered)> = facts.grants.iter().map(|g| (g.clone(), consider(g, facts, client, now))).collect();
+    let result = if facts.user.disabled { Err(Denial::Disabled) } else { combine(&considered, now) };
+    Judgement { considered, result }
+}
+
+fn consider(grant: &Grant, facts: &Facts, client: IpAddr, now: Time) -> Considered {
+    let theirs = match &grant.to {
+        Subject::Everyone => true,
+        Subject::User(id) => *id == facts.user.id,
+        Subject::Group(id) => facts.groups.contains(id),
+    };
+    if !theirs {
+        return Considered::NotTheirs;
+    }
+    if grant.workspace != facts.host.workspace || !grant.hosts.covers(&facts.host.name, &facts.host.tags) {
+        return Considered::OtherHosts;
+    }
+    if let Some(network) = grant.from
+        && !network.contains(&canonical(client))
+    {
+        return Considered::Condition(format!("holds only from {network}"));
+    }
+    if let Some(until) = grant.until
+        && now >= until
+    {
+        return Considered::Condition(format!("ran out at {until}"));
+    }
+    if let Some(daily) = grant.between
+        && !daily.contains(now)
+    {
+        return Considered::Condition(format!("holds only {daily} UTC"));
+    }
+    Considered::Allows(grant.allow)
+}
+
+/// An IPv4 address that came over an IPv6 socket is the IPv4 address.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+fn combine(considered: &[(Grant, Considered)], now: Time) -> Result<(Reach, Vec<GrantId>), Denial> {
+    let mut actions = Actions::default();
+    let mut commands: Option<Vec<String>> = Some(Vec::new());
+    let mut ends: Option<Option<Time>> = None;
+    let mut grants = Vec::new();
+    let mut condition = None;
+    for (grant, found) in considered {
+        match found {
+            Considered::Allows(allowed) => {
+                actions = actions.union(*allowed);
+                if allowed.has(Action::Exec) {
+                    commands = match (commands, &grant.commands) {
+                        (Some(mut sum), Some(more)) => {
+                            sum.extend(more.iter().cloned());
+                            Some(sum)
+                        }
+                        _ => None,
+                    };
+                }
+                let end = [grant.until, grant.between.and_then(|b| b.closes(now)), grant.max_session.map(|d| now.plus(d))].into_iter().flatten().min();
+                // What one grant allows for longer, another one's end does not shorten.
+                ends = Some(match ends {
+                    None => end,
+                    Some(before) => before.zip(end).map(|(a, b)| a.max(b)),
+                });
+                grants.push(grant.id);
+            }
+            Considered::Condition(why) => condition = Some(Denial::Condition { grant: grant.id, why: why.clone() }),
+            Considered::NotTheirs | Considered::OtherHosts => {}
+        }
+    }
+    if grants.is_empty() || actions.is_empty() {
+        return Err(condition.unwrap_or(Denial::NoGrant));
+    }
+    if !actions.has(Action::Exec) {
+        commands = None;
+    }
+    Ok((Reach { actions, commands, ends_at: ends.flatten() }, grants))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{GroupId, HostId, Role, UserId};
+
+    fn facts(grants: Vec<Grant>) -> Facts {
+        Facts {
+            user: User {
+                id: UserId::from([1; 16]),
+                name: "alice".parse().unwrap(),
+                role: Role::Member,
+                uid: None,
+                disabled: false,
+                created_at: Time::from_millis(0),
+            },
+            groups: vec![GroupId::from([7; 16])],
+            host: Host {
+                id: HostId::from([2; 16]),
+                name: "web-1".parse().unwrap(),
+                workspace: "default".parse().unwrap(),
+                address: "127.0.0.1".parse().unwrap(),
+                tags: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
+                trust_first_use: false,
+                host_keys: vec![],
+                created_at: Time::from_millis(0),
+            },
+            grants,
+        }
+    }
+
+    fn grant(to: Subject, hosts: &str, allow: &str) -> Grant {
+        Grant {
+            id: GrantId::from([3; 16]),
+            workspace: "default".parse().unwrap(),
+            to,
+            hosts: hosts.parse().unwrap(),
+            allow: allow.parse().unwrap(),
+            commands: None,
+            from: None,
+            until: None,
+            between: None,
+            max_session: None,
+            created_at: Time::from_millis(0),
+            created_by: "root".parse().unwrap(),
+        }
+    }
+
+    fn request(now: &str) -> Request {
+        Request { credential: CredentialId::from([4; 16]), session: SessionId::from([5; 16]), client: "192.0.2.1".parse().unwrap(), now: Time::parse(now).unwrap() }
+    }
+
+    const NOON: &str = "2026-11-23T12:00:00Z";
+
+    fn allowed(f: &Facts, now: &str) -> Option<Reach> {
+        match decide(f, &request(now)) {
+            Decision::Allow(p) => Some(p.reach().clone()),
+            Decision::Deny(_) => None,
+        }
+    }
+
+    #[test]
+    fn nothing_is_granted_by_default() {
+        assert!(allowed(&facts(vec![]), NOON).is_none());
+        assert!(allowed(&facts(vec![grant(Subject::User(UserId::from([9; 16])), "*", "shell")]), NOON).is_none());
+        assert!(allowed(&facts(vec![grant(Subject::Everyone, "db-*", "shell")]), NOON).is_none());
+    }
+
+    #[test]
+    fn a_disabled_person_is_denied_whatever_is_granted() {
+        let mut f = facts(vec![grant(Subject::Everyone, "*", "shell")]);
+        assert!(allowed(&f, NOON).is_some());
+        f.user.disabled = true;
+        assert!(allowed(&f, NOON).is_none());
+    }
+
+    #[test]
+    fn groups_tags_and_everyone_count() {
+        for g in [
+            grant(Subject::Everyone, "web-1", "exec"),
+            grant(Subject::Group(GroupId::from([7; 16])), "tag:env=prod", "exec"),
+            grant(Subject::User(UserId::from([1; 16])), "web-*", "exec"),
+        ] {
+            let reach = allowed(&facts(vec![g]), NOON).unwrap();
+            assert!(reach.allows(Action::Exec) && !reach.allows(Action::Shell));
+        }
+    }
+
+    #[test]
+    fn each_condition_must_hold() {
+        let base = grant(Subject::Everyone, "*", "shell");
+        let cases = [
+            Grant { from: Some("198.51.100.0/24".parse().unwrap()), ..base.clone() },
+            Grant { until: Some(Time::parse("2026-11-23T11:00:00Z").unwrap()), ..base.clone() },
+            Grant { between: Some("13:00-14:00".parse().unwrap()), ..base.clone() },
+        ];
+        for g in cases {
+            assert!(allowed(&facts(vec![g.clone()]), NOON).is_none(), "{g:?}");
+            // A second grant without the condition is enough.
+            assert!(allowed(&facts(vec![g, base.clone()]), NOON).is_some());
+        }
+        let mapped = Request { client: "::ffff:192.0.2.1".parse().unwrap(), ..request(NOON) };
+        let f = facts(vec![Grant { from: Some("192.0.2.0/24".parse().unwrap()), ..base }]);
+        assert!(matches!(decide(&f, &mapped), Decision::Allow(_)));
+    }
+
+    #[test]
+    fn the_longest_of_several_grants_sets_the_end() {
+        let hour = Grant { max_session: Some(Duration::from_secs(3600)), ..grant(Subject::Everyone, "*", "shell") };
+        let day = Grant { until: Some(Time::parse("2026-11-24T00:00:00Z").unwrap()), ..hour.clone() };
+        assert_eq!(allowed(&facts(vec![hour.clone()]), NOON).unwrap().ends_at.unwrap().to_string(), "2026-11-23T13:00:00Z");
+        let day = Grant { max_session: None, ..day };
+        assert_eq!(allowed(&facts(vec![hour.clone(), day]), NOON).unwrap().ends_at.unwrap().to_string(), "2026-11-24T00:00:00Z");
+        assert_eq!(allowed(&facts(vec![hour, grant(Subject::Everyone, "*", "shell")]), NOON).unwrap().ends_at, None);
+    }
+
+    #[test]
+    fn listed_commands_are_compared_byte_by_byte() {
+        let only = Grant { commands: Some(vec!["df -h".to_owned()]), ..grant(Subject::Everyone, "*", "exec") };
+        let reach = allowed(&facts(vec![only.clone()]), NOON).unwrap();
+        assert!(reach.allows_command(b"df -h"));
+        for other in [&b"df -h "[..], b"df  -h", b"df -h;id", b"df", b"df -h\xff"] {
+            assert!(!reach.allows_command(other));
+        }
+        // A grant of a shell beside it does not widen `exec`.
+        let both = facts(vec![only.clone(), grant(Subject::Everyone, "*", "shell")]);
+        assert!(!allowed(&both, NOON).unwrap().allows_command(b"id"));
+        let wide = facts(vec![only, grant(Subject::Everyone, "*", "exec")]);
+        assert!(allowed(&wide, NOON).unwrap().allows_command(b"id"));
+    }
+
+    #[test]
+    fn a_permit_is_good_for_thirty_seconds() {
+        let Decision::Allow(p) = decide(&facts(vec![grant(Subject::Everyone, "*", "shell")]), &request(NOON)) else { panic!("denied") };
+        let at = p.issued_at();
+        assert!(p.is_fresh(at) && p.is_fresh(at.plus(Duration::from_secs(30))));
+        assert!(!p.is_fresh(at.plus(Duration::from_millis(30_001))));
+        assert!(!p.is_fresh(Time::from_millis(at.millis() - 1)), "a clock that was set back opens nothing");
+    }
+}

@@ -1,0 +1,3 @@
+//! The binary: arguments → cli → exit status. Nothing else happens here.
+
+fn main() {}

@@ -1,0 +1,194 @@
+//! Audit events: what happened, to whom, with which outcome. Never a secret, never a hash of one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{CredentialId, HostId, SessionId, printable};
+
+macro_rules! events {
+    ($($variant:ident = $word:literal: $doc:literal,)*) => {
+        /// What happened. The words are part of the contract: a SIEM filters by them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum EventName { $(#[doc = $doc] $variant,)* }
+        impl EventName {
+            /// Every event with its word and what it means, for `docs/audit.md` (a test compares them).
+            pub const ALL: &'static [(Self, &'static str, &'static str)] = &[$((Self::$variant, $word, $doc),)*];
+        }
+    };
+}
+
+events! {
+    DaemonStarted = "daemon.started": "The daemon accepts connections.",
+    DaemonStopped = "daemon.stopped": "The daemon stopped in order.",
+    DaemonReloaded = "daemon.reloaded": "The daemon read its configuration again.",
+    SigninAccepted = "signin.accepted": "A person's key signed in at the front.",
+    SigninRefused = "signin.refused": "A sign-in at the front was refused.",
+    VerbRefused = "verb.refused": "A person tried a verb that their role or scope does not allow.",
+    UserAdded = "user.added": "A person was added.",
+    UserDisabled = "user.disabled": "A person was disabled; their sessions end.",
+    UserEnabled = "user.enabled": "A person was enabled again.",
+    UserRemoved = "user.removed": "A person was removed.",
+    UserKeyAdded = "user.key_added": "A public key was added to a person.",
+    UserKeyRemoved = "user.key_removed": "A public key was removed from a person.",
+    GroupAdded = "group.added": "A group was added.",
+    GroupRemoved = "group.removed": "A group was removed.",
+    GroupJoined = "group.joined": "A person joined a group.",
+    GroupLeft = "group.left": "A person left a group.",
+    HostAdded = "host.added": "A host was added.",
+    HostEdited = "host.edited": "A host was changed.",
+    HostRemoved = "host.removed": "A host was removed.",
+    HostKeyPinned = "host.key_pinned": "A host key was pinned.",
+    HostKeyMismatch = "host.key_mismatch": "A host showed a key that is not pinned; nothing was sent to it.",
+    CredentialAdded = "credential.added": "A credential was added.",
+    CredentialEdited = "credential.edited": "A credential was changed.",
+    CredentialDeleted = "credential.deleted": "A credential was deleted.",
+    CredentialAttached = "credential.attached": "A credential was attached to a host.",
+    CredentialDetached = "credential.detached": "A credential was detached from a host.",
+    GrantAdded = "grant.added": "A grant was added.",
+    GrantRemoved = "grant.removed": "A grant was removed.",
+    SessionPermitted = "session.permitted": "A connection was permitted; durable before anything is decrypted.",
+    SessionDenied = "session.denied": "A connection was denied.",
+    SessionSignedIn = "session.signed_in": "The host accepted the credential.",
+    SessionRefused = "session.refused": "The session ended before it began: unreachable, host key, refused credential.",
+    SessionEnded = "session.ended": "The session ended: reason, status, bytes.",
+    LeaseOpened = "lease.opened": "A credential was leased: it is decrypted only after this.",
+    LeaseEnded = "lease.ended": "The lease ended; nothing of the secret is left.",
+    ChannelOpened = "channel.opened": "A shell, command or subsystem was started.",
+    ChannelRefused = "channel.refused": "A request on a channel was refused.",
+    AuditRead = "audit.read": "The audit log was read or exported.",
+    AuditVerified = "audit.verified": "The audit log was verified.",
+    VaultTampered = "vault.tampered": "Stored data did not verify; nothing was decrypted.",
+}
+
+impl EventName {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(name, _, _)| *name == self).map_or("", |(_, word, _)| word)
+    }
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How it came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// It failed for a reason that is nobody's decision.
+    Failure,
+    /// It was refused.
+    Denied,
+}
+
+/// One event. Texts from strangers are made printable when they are put in.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What happened.
+    pub name: EventName,
+    /// Who did it: a person's name, or `keyward` itself; `-` for somebody unknown.
+    pub actor: String,
+    /// The host's name.
+    pub host: Option<String>,
+    /// The host's id, so that a renamed one is still found.
+    pub host_id: Option<HostId>,
+    /// The credential: its name if it is a workspace's, its id alone if it is personal.
+    pub credential: Option<String>,
+    /// The credential's id.
+    pub credential_id: Option<CredentialId>,
+    /// The session.
+    pub session: Option<SessionId>,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Why, in a word or a sentence.
+    pub reason: Option<String>,
+    /// What else belongs to it.
+    pub detail: Map<String, Value>,
+}
+
+impl Event {
+    /// A successful event of `actor`.
+    pub fn new(name: EventName, actor: impl Into<String>) -> Self {
+        Self {
+            name,
+            actor: actor.into(),
+            host: None,
+            host_id: None,
+            credential: None,
+            credential_id: None,
+            session: None,
+            outcome: Outcome::Success,
+            reason: None,
+            detail: Map::new(),
+        }
+    }
+
+    /// On this host.
+    #[must_use]
+    pub fn host(mut self, host: &super::Host) -> Self {
+        self.host = Some(host.name.to_string());
+        self.host_id = Some(host.id);
+        self
+    }
+
+    /// With this credential. The name of a personal one is not recorded: its owner alone may know it.
+    #[must_use]
+    pub fn credential(mut self, credential: &super::Credential) -> Self {
+        self.credential = Some(match credential.scope {
+            super::Scope::Personal(_) => credential.id.to_string(),
+            super::Scope::Workspace(_) => credential.name.to_string(),
+        });
+        self.credential_id = Some(credential.id);
+        self
+    }
+
+    /// In this session.
+    #[must_use]
+    pub fn session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// It was denied, for this reason.
+    #[must_use]
+    pub fn denied(mut self, reason: impl AsRef<str>) -> Self {
+        self.outcome = Outcome::Denied;
+        self.reason = Some(printable(reason.as_ref(), 500));
+        self
+    }
+
+    /// It failed, for this reason.
+    #[must_use]
+    pub fn failed(mut self, reason: impl AsRef<str>) -> Self {
+        self.outcome = Outcome::Failure;
+        self.reason = Some(printable(reason.as_ref(), 500));
+        self
+    }
+
+    /// With a reason, whatever the outcome.
+    #[must_use]
+    pub fn because(mut self, reason: impl AsRef<str>) -> Self {
+        self.reason = Some(printable(reason.as_ref(), 500));
+        self
+    }
+
+    /// With a text, made printable and cut after 1,000 characters.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
+        self.detail.insert(key.to_owned(), Value::String(printable(&value.to_string(), 1000)));
+        self
+    }
+
+    /// With a number.
+    #[must_use]
+    pub fn count(mut self, key: &str, value: u64) -> Self {
+        self.detail.insert(key.to_owned(), Value::from(value));
+        self
+    }
+}

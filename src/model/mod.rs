@@ -1,0 +1,24 @@
+//! The nouns of Keyward as plain values: no I/O, no async, no clock. What is valid is decided here, once.
+
+mod binding;
+mod credential;
+mod event;
+mod grant;
+mod host;
+mod ids;
+mod name;
+mod principal;
+mod session;
+
+pub use binding::HostBinding;
+pub use credential::{Credential, CredentialKind, KeyKind, Scope};
+pub use event::{Event, EventName, Outcome};
+pub use grant::{Action, Actions, DailyWindow, Grant, HostPattern, Subject};
+pub use host::{Address, Host, HostKey};
+pub use ids::{CredentialId, GrantId, GroupId, HostId, IdError, SessionId, UserId};
+pub use name::{Login, Name, NameError, printable};
+pub use principal::{Approver, Group, Principal, Role, User, UserKey};
+pub use session::{EndReason, Session};
+
+/// The one workspace that every home has.
+pub const DEFAULT_WORKSPACE: &str = "default";

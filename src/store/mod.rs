@@ -1,0 +1,494 @@
+//! The ledger: SQLite behind one writer thread with group commit and a few readers. Knows rows, never what they mean;
+//! holds no key and sees no plaintext of a secret.
+//!
+//! Durability: WAL with `synchronous=FULL`; a write has reached the disk when its future resolves. Up to
+//! [`GROUP_MAX`] waiting writes share one commit, each in a savepoint of its own.
+
+pub mod audit_log;
+pub mod credentials;
+pub mod grants;
+pub mod hosts;
+mod open;
+mod schema;
+pub mod sessions;
+pub mod state;
+mod types;
+pub mod users;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use crate::fault::{Fault, Kind};
+
+/// The most writes that share one commit.
+pub const GROUP_MAX: usize = 256;
+/// How many writes may wait; more are refused.
+pub const QUEUE_MAX: usize = 4096;
+/// Threads that read.
+const READERS: usize = 2;
+
+/// What the ledger needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The database file.
+    pub path: PathBuf,
+    /// Bytes that must be free on its file system before new work is accepted; running sessions can still be recorded below that.
+    pub reserve: u64,
+    /// How long a write may take until whoever waits for it gives up.
+    pub patience: Duration,
+}
+
+/// What can go wrong in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk (or the file system's quota) is full.
+    #[error("the disk is full: {path} cannot be written")]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Less is free than the reserve.
+    #[error("only {free} bytes are free beside {path}; {reserve} are kept for the audit log")]
+    Reserve {
+        /// The database.
+        path: PathBuf,
+        /// What is free.
+        free: u64,
+        /// What is kept.
+        reserve: u64,
+    },
+    /// A unique name or key exists already.
+    #[error("{0} exists already")]
+    Duplicate(String),
+    /// Something still refers to it.
+    #[error("{0} is still in use")]
+    InUse(String),
+    /// There is no such row.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// A row holds what Keyward never writes.
+    #[error("the database holds something Keyward did not write: {0}")]
+    Malformed(String),
+    /// The file is of another version.
+    #[error("the database has version {found}, this program knows {known}")]
+    Version {
+        /// In the file.
+        found: i64,
+        /// Of this program.
+        known: i64,
+    },
+    /// The write did not finish in time.
+    #[error("the database did not answer within {0:?}")]
+    Slow(Duration),
+    /// Too many writes wait.
+    #[error("the database cannot keep up: {QUEUE_MAX} writes wait")]
+    Busy,
+    /// The writer has stopped.
+    #[error("the database is closed")]
+    Closed,
+    /// The state could not be sealed.
+    #[error("the vault did not seal the change")]
+    Unsealed,
+    /// Anything else of SQLite.
+    #[error("database: {0}")]
+    Sqlite(rusqlite::Error),
+    /// The file cannot be opened.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Duplicate(_) | Self::InUse(_) => Kind::Conflict,
+            Self::Missing(_) => Kind::NotFound,
+            Self::Malformed(_) => Kind::Tampered,
+            Self::Slow(_) => Kind::TimedOut,
+            Self::Full { .. } | Self::Reserve { .. } | Self::Busy | Self::Closed | Self::Unsealed | Self::Version { .. } | Self::Io { .. } => Kind::Unavailable,
+            Self::Sqlite(_) => Kind::Bug,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Full { path } | Self::Reserve { path, .. } => Some(format!("free some space: df -h {}", path.parent().unwrap_or(path).display())),
+            Self::Malformed(_) => Some("restore the database from a backup, and find out who wrote to it".to_owned()),
+            Self::Version { found, known } if found > known => Some("this home was used by a newer keyward: run that one".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match e.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { path: PathBuf::new() },
+            Some(ErrorCode::ConstraintViolation) => Self::Duplicate("such a row".to_owned()),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Malformed(e.to_string()),
+            _ => match e {
+                rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => Self::Malformed(e.to_string()),
+                e => Self::Sqlite(e),
+            },
+        }
+    }
+}
+
+/// Signs the state of everything that decides (see [`state`]). The vault's keeper does; called on the writer thread.
+pub trait StateSeal: Send {
+    /// The MAC over this epoch and digest; `None` if the keeper has stopped.
+    fn seal(&self, epoch: u64, digest: &[u8; 32]) -> Option<[u8; 32]>;
+}
+
+/// Runs a write inside its savepoint. `Ok(true)`: keep it; `Ok(false)`: the caller's own error, roll it back.
+type Run = Box<dyn FnOnce(&Connection) -> Result<bool, Error> + Send>;
+/// Tells the waiter how the commit came out.
+type Told = Box<dyn FnOnce(Option<Error>) + Send>;
+
+enum Job {
+    Write { sealed: bool, run: Run, told: Told },
+    SealWith(Box<dyn StateSeal>),
+    Checkpoint(oneshot::Sender<Result<bool, Error>>),
+}
+
+type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The ledger. Clones share the same threads; they end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    writes: Mutex<Option<mpsc::SyncSender<Job>>>,
+    reads: Mutex<Option<mpsc::SyncSender<ReadJob>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.0.config.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database, makes it if there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Version`], [`Error::Malformed`].
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let mut writer = open::writer(&config.path)?;
+        schema::migrate(&mut writer)?;
+        let (writes, jobs) = mpsc::sync_channel(QUEUE_MAX);
+        let (reads, read_jobs) = mpsc::sync_channel::<ReadJob>(QUEUE_MAX);
+        let path = config.path.clone();
+        let mut threads = Vec::new();
+        threads.push(spawn("store-writer", move || write_loop(writer, &jobs, &path))?);
+        let read_jobs = Arc::new(Mutex::new(read_jobs));
+        for _ in 0..READERS {
+            let mut reader = open::reader(&config.path)?;
+            let jobs = Arc::clone(&read_jobs);
+            threads.push(spawn("store-reader", move || {
+                loop {
+                    let next = match jobs.lock() {
+                        Ok(jobs) => jobs.recv(),
+                        Err(_) => return,
+                    };
+                    match next {
+                        Ok(job) => job(&mut reader),
+                        Err(_) => return,
+                    }
+                }
+            })?);
+        }
+        Ok(Self(Arc::new(Inner { config, writes: Mutex::new(Some(writes)), reads: Mutex::new(Some(reads)), threads: Mutex::new(threads) })))
+    }
+
+    /// From now on changes of the state are sealed by `seal`; before, they are refused.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn seal_with(&self, seal: Box<dyn StateSeal>) -> Result<(), Error> {
+        self.send(Job::SealWith(seal))
+    }
+
+    /// A write that touches nothing that is sealed: audit entries, sessions, times of use.
+    /// When it resolves with `Ok`, it is on the disk. `f`'s own error rolls back only `f`.
+    ///
+    /// # Errors
+    /// `f`'s error, or the commit's.
+    pub async fn append<T, E>(&self, f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.write(false, f).await
+    }
+
+    /// A write that changes what is sealed (persons, hosts, credentials, grants …): the new state is sealed in the same commit.
+    ///
+    /// # Errors
+    /// `f`'s error, or the commit's; [`Error::Unsealed`] if there is no keeper.
+    pub async fn change<T, E>(&self, f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.write(true, f).await
+    }
+
+    async fn write<T, E>(&self, sealed: bool, f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let outcome = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&outcome);
+        let run: Run = Box::new(move |connection| {
+            let result = f(connection);
+            let keep = result.is_ok();
+            if let Ok(mut slot) = kept.lock() {
+                *slot = Some(result);
+            }
+            Ok(keep)
+        });
+        let told_after: Told = Box::new(move |commit_error| {
+            let result = outcome.lock().ok().and_then(|mut slot| slot.take());
+            let _ = tell.send(match (result, commit_error) {
+                (Some(Err(e)), _) => Err(e),
+                (_, Some(e)) => Err(E::from(e)),
+                (Some(Ok(value)), None) => Ok(value),
+                (None, None) => Err(E::from(Error::Closed)),
+            });
+        });
+        self.send(Job::Write { sealed, run, told: told_after })?;
+        match tokio::time::timeout(self.0.config.patience, told).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(E::from(Error::Closed)),
+            Err(_) => Err(E::from(Error::Slow(self.0.config.patience))),
+        }
+    }
+
+    /// Reads in one snapshot. No reader lives longer than `f`, so that deleted rows leave the file soon.
+    ///
+    /// # Errors
+    /// `f`'s error; [`Error::Closed`].
+    pub async fn read<T, E>(&self, f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let job: ReadJob = Box::new(move |connection| {
+            let result = match connection.transaction() {
+                Ok(snapshot) => f(&snapshot),
+                Err(e) => Err(E::from(Error::from(e))),
+            };
+            let _ = tell.send(result);
+        });
+        {
+            let reads = self.0.reads.lock().map_err(|_| Error::Closed)?;
+            reads.as_ref().ok_or(Error::Closed)?.try_send(job).map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })?;
+        }
+        told.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Empties the write-ahead log, so that overwritten pages leave the disk's files. `false`: a reader held it up.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], or what SQLite says.
+    pub async fn checkpoint(&self) -> Result<bool, Error> {
+        let (tell, told) = oneshot::channel();
+        self.send(Job::Checkpoint(tell))?;
+        told.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Whether there is room for new work: see [`Config::reserve`].
+    ///
+    /// # Errors
+    /// [`Error::Reserve`].
+    pub fn room(&self) -> Result<(), Error> {
+        let Config { path, reserve, .. } = &self.0.config;
+        let free = match rustix::fs::statvfs(path.parent().unwrap_or(Path::new("."))) {
+            Ok(fs) => fs.f_bavail.saturating_mul(fs.f_frsize),
+            Err(e) => return Err(Error::Io { path: path.clone(), error: e.into() }),
+        };
+        if free < *reserve { Err(Error::Reserve { path: path.clone(), free, reserve: *reserve }) } else { Ok(()) }
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.0.config.path
+    }
+
+    /// Finishes every write that waits and closes the files. Later calls get [`Error::Closed`].
+    pub fn close(&self) {
+        if let Ok(mut writes) = self.0.writes.lock() {
+            writes.take();
+        }
+        if let Ok(mut reads) = self.0.reads.lock() {
+            reads.take();
+        }
+        let threads = self.0.threads.lock().map(|mut t| std::mem::take(&mut *t)).unwrap_or_default();
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+
+    fn send(&self, job: Job) -> Result<(), Error> {
+        let writes = self.0.writes.lock().map_err(|_| Error::Closed)?;
+        writes.as_ref().ok_or(Error::Closed)?.try_send(job).map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(1024 * 1024)
+        .spawn(run)
+        .map_err(|error| Error::Io { path: PathBuf::from(name), error })
+}
+
+fn write_loop(mut connection: Connection, jobs: &mpsc::Receiver<Job>, path: &Path) {
+    let mut seal: Option<Box<dyn StateSeal>> = None;
+    let mut carried = None;
+    while let Some(first) = carried.take().or_else(|| jobs.recv().ok()) {
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            match job {
+                Job::Write { sealed, run, told } => group.push((sealed, run, told)),
+                other if group.is_empty() => match other {
+                    Job::SealWith(new) => seal = Some(new),
+                    Job::Checkpoint(tell) => {
+                        let _ = tell.send(open::truncate_wal(&connection).map_err(Error::from));
+                    }
+                    Job::Write { .. } => {}
+                },
+                other => {
+                    carried = Some(other);
+                    break;
+                }
+            }
+            if group.len() < GROUP_MAX {
+                next = jobs.try_recv().ok();
+            }
+        }
+        if !group.is_empty() {
+            commit_group(&mut connection, group, seal.as_deref(), path);
+        }
+    }
+    let _ = open::truncate_wal(&connection);
+}
+
+/// Runs each job in a savepoint, seals the state if one changed it, commits once, then tells every waiter.
+fn commit_group(connection: &mut Connection, group: Vec<(bool, Run, Told)>, seal: Option<&dyn StateSeal>, path: &Path) {
+    let mut waiters: Vec<(Told, Option<Error>)> = Vec::with_capacity(group.len());
+    let name_path = |e: Error| if let Error::Full { .. } = e { Error::Full { path: path.to_owned() } } else { e };
+    let mut work = || -> Result<(), Error> {
+        let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut changed = false;
+        for (sealed, run, told) in group {
+            if sealed && seal.is_none() {
+                waiters.push((told, Some(Error::Unsealed)));
+                continue;
+            }
+            // The waiter is entered first: whatever fails below, it is told.
+            waiters.push((told, None));
+            let savepoint = transaction.savepoint()?;
+            if run(&savepoint)? {
+                savepoint.commit()?;
+                changed |= sealed;
+            } else {
+                let mut savepoint = savepoint;
+                savepoint.rollback()?;
+                savepoint.commit()?;
+            }
+        }
+        if changed {
+            state::seal(&transaction, seal.ok_or(Error::Unsealed)?)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    };
+    let failed = work().err().map(name_path);
+    if let Some(error) = &failed {
+        tracing::error!(target: "keyward::store", %error, "a commit failed");
+    }
+    for (told, own) in waiters {
+        told(own.or_else(|| failed.as_ref().map(again)));
+    }
+}
+
+/// The same error for another waiter of the same commit.
+fn again(e: &Error) -> Error {
+    match e {
+        Error::Full { path } => Error::Full { path: path.clone() },
+        Error::Unsealed => Error::Unsealed,
+        Error::Malformed(text) => Error::Malformed(text.clone()),
+        Error::Sqlite(rusqlite::Error::SqliteFailure(code, text)) => Error::Sqlite(rusqlite::Error::SqliteFailure(*code, text.clone())),
+        other => Error::Malformed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+    impl StateSeal for Fixed {
+        fn seal(&self, _: u64, digest: &[u8; 32]) -> Option<[u8; 32]> {
+            Some(*digest)
+        }
+    }
+
+    fn temporary() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_secs(10) }).unwrap();
+        (dir, store)
+    }
+
+    #[tokio::test]
+    async fn one_failing_write_takes_nothing_from_its_neighbours() {
+        let (_dir, store) = temporary();
+        let good = store.append(|c| -> Result<(), Error> { Ok(c.execute("INSERT INTO meta VALUES('a', x'01')", []).map(drop)?) });
+        let bad = store.append(|c| -> Result<(), Error> {
+            c.execute("INSERT INTO meta VALUES('b', x'01')", [])?;
+            Err(Error::Missing("x".to_owned()))
+        });
+        let (good, bad) = tokio::join!(good, bad);
+        good.unwrap();
+        assert!(matches!(bad, Err(Error::Missing(_))));
+        let n: i64 = store.read(|c| -> Result<i64, Error> { Ok(c.query_row("SELECT count(*) FROM meta WHERE key IN ('a','b')", [], |r| r.get(0))?) }).await.unwrap();
+        assert_eq!(n, 1);
+    }
+
+    #[tokio::test]
+    async fn a_change_without_a_keeper_is_refused() {
+        let (_dir, store) = temporary();
+        let refused = store.change(|_| -> Result<(), Error> { Ok(()) }).await;
+        assert!(matches!(refused, Err(Error::Unsealed)));
+        store.seal_with(Box::new(Fixed)).unwrap();
+        store.change(|_| -> Result<(), Error> { Ok(()) }).await.unwrap();
+        let sealed = store.read(state::read).await.unwrap();
+        assert_eq!(sealed.epoch, 1);
+        assert_eq!(sealed.mac, Some(sealed.digest));
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_says_so() {
+        let (_dir, store) = temporary();
+        store.close();
+        assert!(matches!(store.append(|_| -> Result<(), Error> { Ok(()) }).await, Err(Error::Closed)));
+    }
+}

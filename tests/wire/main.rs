@@ -1,0 +1,21 @@
+//! What Keyward needs of its SSH library, as tests: one module per patch in
+//! `patches/russh/`. A failure here after a change of release says which patch
+//! is missing. `scripts/russh-stock.sh` runs the same tests against the
+//! published library and shows which of them fail there.
+
+// A test says what went wrong by panicking.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod flow_control;
+mod hooks;
+mod memory;
+mod queue_limits;
+mod replies;
+mod support;
+mod wipe_key_exchange;
+mod wipe_sign_in_buffers;
