@@ -17,3 +17,8 @@ pub mod store;
 pub mod audit;
 
 pub mod vault;
+pub mod custody;
+
+pub mod target;
+
+pub mod sessions;

@@ -225,6 +225,14 @@ pub fn bind(c: &Connection, b: &BindingRow) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes a binding and the choices that stand on it.
+///
+/// # Errors
+/// What SQLite says.
+pub fn unbind(c: &Connection, credential: CredentialId, host: HostId) -> Result<bool, Error> {
+    Ok(c.execute("DELETE FROM bindings WHERE credential = ?1 AND host = ?2", params![credential, host])? > 0)
+}
+
 /// Removes a binding that nobody chose. `false`: somebody did, or there is none.
 ///
 /// # Errors

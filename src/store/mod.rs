@@ -395,7 +395,7 @@ fn write_loop(mut connection: Connection, jobs: &mpsc::Receiver<Job>, path: &Pat
 fn commit_group(connection: &mut Connection, group: Vec<(bool, Run, Told)>, seal: Option<&dyn StateSeal>, path: &Path) {
     let mut waiters: Vec<(Told, Option<Error>)> = Vec::with_capacity(group.len());
     let name_path = |e: Error| if let Error::Full { .. } = e { Error::Full { path: path.to_owned() } } else { e };
-    let mut work = || -> Result<(), Error> {
+    let work = || -> Result<(), Error> {
         let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changed = false;
         for (sealed, run, told) in group {

@@ -11,11 +11,15 @@
     clippy::indexing_slicing
 )]
 
+mod close;
 mod flow_control;
 mod hooks;
 mod memory;
+mod order;
 mod queue_limits;
 mod replies;
+mod security_keys;
+mod security_keys_seen;
 mod support;
 mod wipe_key_exchange;
 mod wipe_sign_in_buffers;

@@ -9,7 +9,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::FileExt;
 
 const MASK: u8 = 0xa5;
-const CHUNK: usize = 1 << 20;
+const GUARD: usize = 64 << 10;
+const CHUNK: usize = 256 << 10;
 /// A word is compared at every place divisible by this.
 const STEP: usize = 16;
 const WORD: usize = 8;
@@ -62,20 +63,22 @@ impl Masked {
             let range = fields.next().unwrap();
             let access = fields.next().unwrap();
             let name = fields.nth(3).unwrap_or("");
-            // The stack of a thread lies above a guard page.
-            let stack = name == "[stack]" || (guard && name.is_empty());
-            guard = access.starts_with("---") && name.is_empty();
-            if !access.starts_with("rw") || (stack && stacks == Stacks::Skip) {
-                continue;
-            }
             let (start, end) = range.split_once('-').unwrap();
             let start = usize::from_str_radix(start, 16).unwrap();
             let end = usize::from_str_radix(end, 16).unwrap();
-            for at in (start..end).step_by(CHUNK / 4) {
-                let len = (end - at).min(CHUNK / 4);
-                if at < own + CHUNK && own < at + len {
-                    continue;
-                }
+            // The stack of a thread lies above a small guard, a heap may lie
+            // above the large reserve of another.
+            let stack = name == "[stack]" || (guard && name.is_empty());
+            guard = access.starts_with("---") && name.is_empty() && end - start <= GUARD;
+            if !access.starts_with("rw") || (stack && stacks == Stacks::Skip) {
+                continue;
+            }
+            // All of it but the buffer that it is read into.
+            let before = start..end.min(own);
+            let after = start.max(own + CHUNK)..end;
+            let places = before.step_by(CHUNK).map(|at| (at, end.min(own)));
+            for (at, end) in places.chain(after.step_by(CHUNK).map(|at| (at, end))) {
+                let len = (end - at).min(CHUNK);
                 let chunk = &mut chunk[..len];
                 if memory.read_exact_at(chunk, at as u64).is_err() {
                     continue;

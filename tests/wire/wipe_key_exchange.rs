@@ -32,18 +32,20 @@ impl client::Handler for Noting {
 }
 
 async fn after_the_exchange(kex: kex::Name) -> Vec<String> {
-    let mut config = client_config();
-    config.preferred = Preferred {
+    let preferred = Preferred {
         kex: Cow::Owned(vec![kex]),
         ..Preferred::default()
     };
+    let (mut server, mut client) = (server_config(), client_config());
+    server.preferred = preferred.clone();
+    client.preferred = preferred;
     let noted = Arc::default();
     let (channels, _accepted) = unbounded_channel();
     let (near, far) = sockets().await;
     let (_server, guest) = within("connect", async {
         tokio::join!(
-            server::run_stream(Arc::new(server_config()), far, Host { channels }),
-            client::connect_stream(Arc::new(config), near, Noting(Arc::clone(&noted))),
+            server::run_stream(Arc::new(server), far, Host { channels }),
+            client::connect_stream(Arc::new(client), near, Noting(Arc::clone(&noted))),
         )
     })
     .await;

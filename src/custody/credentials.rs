@@ -1,0 +1,229 @@
+//! A credential's life as far as its secret is concerned: add, change, attach, detach, delete.
+
+use super::{Custody, Error, binding_of};
+use crate::model::{Credential, CredentialId, Event, HostId, Login, Name, Scope, SessionId, UserId};
+use crate::secret::Secret;
+use crate::store::credentials::{CredentialRow, KekRow};
+use crate::store::{self, credentials, hosts, sessions};
+use crate::vault::{Draft, Form, SealedCredential};
+
+/// A secret that came in, with what is needed to read it.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// A password or a private key.
+    pub form: Form,
+    /// The bytes.
+    pub secret: Secret,
+    /// The passphrase of an encrypted private key.
+    pub passphrase: Option<Secret>,
+}
+
+/// What is to change; `None` leaves it as it is.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// The new name.
+    pub name: Option<Name>,
+    /// The new account on the hosts.
+    pub username: Option<Login>,
+    /// The new secret.
+    pub secret: Option<NewSecret>,
+}
+
+/// What is left after a deletion.
+#[derive(Clone, Debug)]
+pub struct Deleted {
+    /// Whether the ciphertext has left the database's files; `false`: a reader holds the write-ahead log, it goes with the next checkpoint.
+    pub shredded: bool,
+    /// Living sessions that the credential opened.
+    pub live: Vec<SessionId>,
+}
+
+impl Custody {
+    /// Seals a new credential. `event` tells of it, made from what was sealed.
+    ///
+    /// # Errors
+    /// The vault's, if the secret cannot be read; [`store::Error::Duplicate`].
+    pub async fn add_credential(
+        &self,
+        name: Name,
+        scope: Scope,
+        username: Login,
+        secret: NewSecret,
+        event: impl FnOnce(&Credential) -> Event + Send + 'static,
+    ) -> Result<Credential, Error> {
+        self.store.room()?;
+        let (in_scope, wanted) = (scope.clone(), name.clone());
+        // Looked up before anything is sealed: a duplicate is told without asking for a passphrase first.
+        let kek = self
+            .store
+            .read(move |c| -> Result<Option<KekRow>, store::Error> {
+                if credentials::by_name(c, &in_scope, &wanted)?.is_some() {
+                    return Err(store::Error::Duplicate(format!("a {} credential named {wanted}", in_scope.word())));
+                }
+                credentials::newest_kek(c, &in_scope)
+            })
+            .await?;
+        let draft = Draft { id: self.clock.fresh(), name, scope, username, form: secret.form, version: 1 };
+        let sealed = self.vault.seal(draft, secret.secret, secret.passphrase, kek, Vec::new()).await?;
+        let added = self
+            .log
+            .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
+                if let Some(kek) = &sealed.new_kek {
+                    credentials::insert_kek(c, kek).map_err(|_| Error::ChangedMeanwhile("the vault".to_owned()))?;
+                }
+                credentials::insert(c, &sealed.row)?;
+                let event = event(&sealed.row.meta);
+                Ok((sealed.row.meta, vec![event]))
+            })
+            .await?;
+        self.guard.ring();
+        Ok(added.into_inner())
+    }
+
+    /// Changes a credential. A new secret or user name binds it anew to each of its hosts.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::ChangedMeanwhile`], the vault's.
+    pub async fn edit_credential(&self, id: CredentialId, edit: Edit, event: impl FnOnce(&Credential) -> Event + Send + 'static) -> Result<Credential, Error> {
+        self.store.room()?;
+        let Some((before, kek, newest, targets)) = self.with_hosts(id).await? else {
+            return Err(Error::Missing("such credential".to_owned()));
+        };
+        let name = edit.name.unwrap_or_else(|| before.meta.name.clone());
+        let username = edit.username.unwrap_or_else(|| before.meta.username.clone());
+        let bound: Vec<_> = targets.iter().map(|host| (host.id, binding_of(host, &username))).collect();
+        let moved = username != before.meta.username;
+        let mut sealed = match edit.secret {
+            Some(new) => {
+                let draft = Draft { id, name, scope: before.meta.scope.clone(), username, form: new.form, version: before.meta.version.saturating_add(1) };
+                self.vault.seal(draft, new.secret, new.passphrase, newest, bound).await?
+            }
+            None => {
+                let mut row = before.clone();
+                row.meta.name = name;
+                row.meta.username = username;
+                let bindings = if moved { self.vault.bind(row.clone(), kek, bound).await? } else { Vec::new() };
+                SealedCredential { row, new_kek: None, bindings }
+            }
+        };
+        sealed.row.meta.created_at = before.meta.created_at;
+        sealed.row.meta.updated_at = self.clock.now();
+        let edited = self
+            .log
+            .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
+                let meanwhile = || Error::ChangedMeanwhile(format!("credential {}", before.meta.name));
+                let same = credentials::row(c, id)?.is_some_and(|now| now.sealed == before.sealed && now.wrapped_dek == before.wrapped_dek && now.meta.name == before.meta.name);
+                let hosts_now: Vec<_> = credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<_, _>>()?;
+                if !same || hosts_now.into_iter().flatten().ne(targets.into_iter()) {
+                    return Err(meanwhile());
+                }
+                if let Some(kek) = &sealed.new_kek {
+                    credentials::insert_kek(c, kek).map_err(|_| meanwhile())?;
+                }
+                credentials::update(c, &sealed.row)?;
+                for binding in &sealed.bindings {
+                    credentials::bind(c, binding)?;
+                }
+                let event = event(&sealed.row.meta);
+                Ok((sealed.row.meta, vec![event]))
+            })
+            .await?;
+        self.guard.ring();
+        Ok(edited.into_inner())
+    }
+
+    /// Binds a credential to a host and makes it the host's default (`chooser` `None`) or one person's choice.
+    ///
+    /// # Errors
+    /// [`Error::PersonalDefault`], [`Error::Missing`], [`Error::ChangedMeanwhile`].
+    pub async fn attach(&self, credential: CredentialId, host: HostId, chooser: Option<UserId>, event: Event) -> Result<(), Error> {
+        self.store.room()?;
+        type Read = Option<(CredentialRow, KekRow, crate::model::Host)>;
+        let found = self
+            .store
+            .read(move |c| -> Result<Read, store::Error> {
+                let (Some(row), Some(host)) = (credentials::row(c, credential)?, hosts::by_id(c, host)?) else { return Ok(None) };
+                let kek = credentials::kek(c, &row.meta.scope, row.kek_version)?;
+                Ok(Some((row, kek, host)))
+            })
+            .await?;
+        let Some((row, kek, target)) = found else { return Err(Error::Missing("such credential or host".to_owned())) };
+        if let Scope::Personal(owner) = &row.meta.scope
+            && chooser != Some(*owner)
+        {
+            return Err(Error::PersonalDefault);
+        }
+        let bindings = self.vault.bind(row.clone(), kek, vec![(target.id, binding_of(&target, &row.meta.username))]).await?;
+        let attached = self
+            .log
+            .change(move |c| -> Result<((), Vec<Event>), Error> {
+                let same = credentials::row(c, credential)?.is_some_and(|now| now.wrapped_dek == row.wrapped_dek && now.meta.username == row.meta.username);
+                if !same || hosts::by_id(c, host)?.as_ref() != Some(&target) {
+                    return Err(Error::ChangedMeanwhile(format!("credential {} or host {}", row.meta.name, target.name)));
+                }
+                for binding in &bindings {
+                    credentials::bind(c, binding)?;
+                }
+                credentials::choose(c, host, chooser, credential)?;
+                Ok(((), vec![event]))
+            })
+            .await?;
+        attached.into_inner();
+        self.guard.ring();
+        Ok(())
+    }
+
+    /// Takes a choice back; a binding that nobody chose any more goes, too.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if it was not attached so.
+    pub async fn detach(&self, credential: CredentialId, host: HostId, chooser: Option<UserId>, event: Event) -> Result<(), Error> {
+        let detached = self
+            .log
+            .change(move |c| -> Result<((), Vec<Event>), Error> {
+                if !credentials::unchoose(c, host, chooser, credential)? {
+                    return Err(Error::Missing("such attachment".to_owned()));
+                }
+                credentials::unbind_if_unchosen(c, credential, host)?;
+                Ok(((), vec![event]))
+            })
+            .await?;
+        detached.into_inner();
+        self.guard.ring();
+        Ok(())
+    }
+
+    /// Deletes a credential: from now on no lease opens it, and its ciphertext leaves the files.
+    ///
+    /// # Errors
+    /// [`Error::Missing`].
+    pub async fn delete_credential(&self, id: CredentialId, event: Event) -> Result<Deleted, Error> {
+        let live = self
+            .log
+            .change(move |c| -> Result<(Vec<SessionId>, Vec<Event>), Error> {
+                let live = sessions::live_with(c, id)?;
+                credentials::remove(c, id)?;
+                Ok((live, vec![event]))
+            })
+            .await?
+            .into_inner();
+        self.guard.ring();
+        let shredded = self.store.checkpoint().await?;
+        Ok(Deleted { shredded, live })
+    }
+
+    #[allow(clippy::type_complexity)] // one snapshot, taken apart at once
+    async fn with_hosts(&self, id: CredentialId) -> Result<Option<(CredentialRow, KekRow, Option<KekRow>, Vec<crate::model::Host>)>, Error> {
+        let found = self
+            .store
+            .read(move |c| -> Result<_, store::Error> {
+                let Some(row) = credentials::row(c, id)? else { return Ok(None) };
+                let kek = credentials::kek(c, &row.meta.scope, row.kek_version)?;
+                let newest = credentials::newest_kek(c, &row.meta.scope)?;
+                let targets = credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Some((row, kek, newest, targets.into_iter().flatten().collect())))
+            })
+            .await?;
+        Ok(found)
+    }
+}

@@ -1,0 +1,109 @@
+//! The only way to a lease: the law decides, the witness commits, the vault leases; the end of the lease comes back here.
+//! And the only way to change what a secret is bound to. Never sees a secret but to hand it to the vault.
+
+mod credentials;
+mod hosts;
+mod warrant;
+
+pub use credentials::{Deleted, Edit, NewSecret};
+pub use hosts::Changed;
+pub use warrant::{Asked, LeaseEnd, Warrant};
+
+use crate::audit::{self, Log};
+use crate::authz::Guard;
+use crate::clock::Clock;
+use crate::fault::{Fault, Kind};
+use crate::model::{Host, HostBinding, Login, Name};
+use crate::store::{self, Store};
+use crate::vault::{self, Vault};
+
+/// Why there is no lease, or no change.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such host for this person: unknown, of another workspace, or not granted – all one answer.
+    #[error("no host `{0}` for you here")]
+    NoSuchHost(Name),
+    /// The person may not sign in any more.
+    #[error("you may not connect any more")]
+    NoSuchPerson,
+    /// Granted, but nothing to sign in with.
+    #[error("host `{0}` has no credential that you can use")]
+    NoCredential(Name),
+    /// The credential that was asked for is not attached to the host, or does not exist for this person.
+    #[error("no credential `{credential}` for host `{host}`")]
+    NoSuchCredential {
+        /// What was asked for.
+        credential: Name,
+        /// On which host.
+        host: Name,
+    },
+    /// Something else changed the same thing at the same time.
+    #[error("{0} was changed by somebody else at the same moment")]
+    ChangedMeanwhile(String),
+    /// There is no such thing.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// A personal credential cannot be a host's default.
+    #[error("a personal credential cannot be a host's default: only its owner may use it")]
+    PersonalDefault,
+    /// The witness could not write.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    /// The ledger failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The vault refused.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoSuchHost(_) | Self::NoCredential(_) | Self::NoSuchCredential { .. } | Self::Missing(_) => Kind::NotFound,
+            Self::NoSuchPerson => Kind::Forbidden,
+            Self::ChangedMeanwhile(_) => Kind::Conflict,
+            Self::PersonalDefault => Kind::Invalid,
+            Self::Audit(e) => e.kind(),
+            Self::Store(e) => e.kind(),
+            Self::Vault(e) => e.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchHost(_) => Some("`host list` shows the hosts that you may use; `grant explain` says why".to_owned()),
+            Self::NoSuchPerson => Some("ask whoever runs this broker".to_owned()),
+            Self::NoCredential(host) => Some(format!("attach one: keyward credential attach NAME --host {host} [--mine]")),
+            Self::NoSuchCredential { host, .. } => Some(format!("attach it: keyward credential attach NAME --host {host} --mine")),
+            Self::ChangedMeanwhile(_) => Some("look at it and try again".to_owned()),
+            Self::Missing(_) => None,
+            Self::PersonalDefault => Some("attach it for yourself with --mine".to_owned()),
+            Self::Audit(e) => e.hint(),
+            Self::Store(e) => e.hint(),
+            Self::Vault(e) => e.hint(),
+        }
+    }
+}
+
+/// The way to the vault. Clones lead to the same one.
+#[derive(Clone, Debug)]
+pub struct Custody {
+    store: Store,
+    log: Log,
+    vault: Vault,
+    guard: Guard,
+    clock: Clock,
+}
+
+impl Custody {
+    /// Custody over this vault.
+    pub fn new(store: Store, log: Log, vault: Vault, guard: Guard, clock: Clock) -> Self {
+        Self { store, log, vault, guard, clock }
+    }
+}
+
+/// What a credential with this login on this host is bound to.
+fn binding_of(host: &Host, login: &Login) -> HostBinding {
+    HostBinding::new(host.address.clone(), login.clone(), host.host_keys.iter().map(|k| k.fingerprint.clone()).collect())
+}

@@ -1,0 +1,224 @@
+//! From a person's wish to a lease and back: decide, witness, lease, and the lease's end.
+
+use std::net::SocketAddr;
+
+use super::{Custody, Error};
+use crate::audit::Audited;
+use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
+use crate::model::{Credential, CredentialId, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
+use crate::store::sessions::SessionRow;
+use crate::store::{self, credentials, grants, hosts, sessions, state, users};
+use crate::vault::Lease;
+
+/// A person's wish to connect.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who.
+    pub user: UserId,
+    /// To which workspace's host.
+    pub workspace: Name,
+    /// The host's name, as it was written.
+    pub host: Name,
+    /// The credential, if one was named.
+    pub credential: Option<Name>,
+    /// The session that it is for.
+    pub session: SessionId,
+    /// From where.
+    pub client: SocketAddr,
+}
+
+/// A permitted and witnessed connection that has not signed in yet.
+#[must_use]
+#[derive(Debug)]
+pub struct Warrant {
+    /// The proof that a lease takes.
+    pub permit: Audited<Permit>,
+    /// The person.
+    pub user: User,
+    /// The host.
+    pub host: Host,
+    /// The credential.
+    pub credential: Credential,
+}
+
+/// How a lease ended.
+#[derive(Clone, Debug)]
+pub enum LeaseEnd {
+    /// The host took the credential.
+    SignedIn,
+    /// The host refused it.
+    Refused(String),
+    /// It did not come to an answer.
+    Failed(String),
+}
+
+/// What one snapshot says about a wish.
+struct Found {
+    user: Option<User>,
+    facts: Option<Facts>,
+    credential: Option<Credential>,
+    state: state::Sealed,
+}
+
+impl Custody {
+    /// Decides, and has the decision witnessed. An unknown host and one that is not granted take the same steps: the same
+    /// reads, the same verification, one durable entry, the same answer.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchHost`] and the other reasons why not; [`Error::Audit`] if it could not be witnessed.
+    pub async fn warrant(&self, asked: Asked) -> Result<Warrant, Error> {
+        self.store.room()?;
+        let wish = asked.clone();
+        let found = self.store.read(move |c| look_up(c, &wish)).await?;
+        if let Err(e) = self.vault.verify(&found.state).await {
+            self.log.record(Event::new(EventName::VaultTampered, "keyward").session(asked.session).failed(e.to_string())).await?;
+            return Err(e.into());
+        }
+        let Some(user) = found.user else { return Err(Error::NoSuchPerson) };
+        let denied = |why: &str| {
+            let mut event = Event::new(EventName::SessionDenied, user.name.to_string()).session(asked.session).with("client", asked.client).denied(why);
+            event.host = Some(asked.host.to_string());
+            event
+        };
+        let Some(facts) = found.facts else {
+            self.log.record(denied("there is no such host")).await?;
+            return Err(Error::NoSuchHost(asked.host));
+        };
+        let now = self.clock.now();
+        // Decided before the credential is looked at: who is not granted learns nothing of credentials.
+        if let Err(why) = authz::explain(&facts, asked.client.ip(), now).result {
+            self.log.record(denied(&why.to_string())).await?;
+            return Err(if matches!(why, authz::Denial::Disabled) { Error::NoSuchPerson } else { Error::NoSuchHost(asked.host) });
+        }
+        let Some(credential) = found.credential else {
+            self.log.record(denied("no credential is attached for this person")).await?;
+            return Err(match asked.credential {
+                Some(credential) => Error::NoSuchCredential { credential, host: asked.host },
+                None => Error::NoCredential(asked.host),
+            });
+        };
+        let request = Request { credential: credential.id, session: asked.session, client: asked.client.ip(), now };
+        let permit = match authz::decide(&facts, &request) {
+            Decision::Allow(permit) => permit,
+            Decision::Deny(why) => {
+                self.log.record(denied(&why.to_string())).await?;
+                return Err(Error::NoSuchHost(asked.host));
+            }
+        };
+        let event = Event::new(EventName::SessionPermitted, user.name.to_string())
+            .host(&facts.host)
+            .credential(&credential)
+            .session(asked.session)
+            .with("client", asked.client)
+            .with("address", &facts.host.address)
+            .with("login", &credential.username)
+            .with("allow", permit.reach().actions)
+            .with("grants", permit.grants().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        let row = SessionRow {
+            user_name: user.name.clone(),
+            host_name: facts.host.name.clone(),
+            credential: Some((credential.name.clone(), credential.scope.clone())),
+            session: Session {
+                id: asked.session,
+                user: user.id,
+                host: facts.host.id,
+                credential: Some(credential.id),
+                client: asked.client.to_string(),
+                started_at: now,
+                ended_at: None,
+                end_reason: None,
+                exit_status: None,
+                bytes_in: 0,
+                bytes_out: 0,
+            },
+        };
+        let permit = self.log.commit_with(event, permit, move |c| sessions::begin(c, &row)).await?;
+        Ok(Warrant { permit, user, host: facts.host, credential })
+    }
+
+    /// Turns a witnessed permit into a lease. `presented` is the fingerprint of the key that the host proved just now.
+    ///
+    /// # Errors
+    /// [`Error::Audit`]: nothing was decrypted. [`Error::Vault`]: the vault refused.
+    pub async fn lease(&self, permit: Audited<Permit>, user: &User, host: &Host, credential: &Credential, presented: &str) -> Result<Lease, Error> {
+        let session = permit.get().session();
+        let event = Event::new(EventName::LeaseOpened, user.name.to_string()).host(host).credential(credential).session(session).with("host_key", presented);
+        // The permit goes in and comes out of the witness: without the entry there is nothing to give the vault.
+        let permit = self.log.commit(event, permit).await?.into_inner();
+        match self.vault.lease(permit, presented).await {
+            Ok(lease) => Ok(lease),
+            Err(e) => {
+                let event = Event::new(EventName::LeaseEnded, user.name.to_string()).host(host).credential(credential).session(session).failed(e.to_string());
+                self.log.record(event).await?;
+                Err(e.into())
+            }
+        }
+    }
+
+    /// Takes back a lease: how the sign-in came out, durable before anything is relayed.
+    ///
+    /// # Errors
+    /// [`Error::Audit`]: the session must end.
+    pub async fn returned(&self, session: SessionId, user: &User, host: &Host, credential: &Credential, end: LeaseEnd) -> Result<(), Error> {
+        let base = Event::new(EventName::LeaseEnded, user.name.to_string()).host(host).credential(credential).session(session);
+        let event = match end {
+            LeaseEnd::SignedIn => base.because("signed in"),
+            LeaseEnd::Refused(why) => base.denied(why),
+            LeaseEnd::Failed(why) => base.failed(why),
+        };
+        let (id, at) = (credential.id, self.clock.now());
+        self.log.commit_with(event, (), move |c| credentials::used(c, id, at)).await?.into_inner();
+        Ok(())
+    }
+
+    /// Whether a session that runs may go on, and what it may do now. `None`: what it stood on is gone.
+    ///
+    /// # Errors
+    /// What the store says; then the session must end.
+    pub async fn still(&self, user: UserId, host: HostId, credential: CredentialId, client: SocketAddr) -> Result<Option<Reach>, Error> {
+        let now = self.clock.now();
+        let reach = self
+            .store
+            .read(move |c| -> Result<Option<Reach>, store::Error> {
+                let (Some(user), Some(host)) = (users::by_id(c, user)?, hosts::by_id(c, host)?) else { return Ok(None) };
+                if credentials::by_id(c, credential)?.is_none() {
+                    // A deleted credential opens nothing new; what it opened ends with `--end-sessions`.
+                    tracing::debug!(target: "keyward::custody", "the credential of a live session is deleted");
+                }
+                let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host };
+                Ok(authz::explain(&facts, client.ip(), now).result.ok().map(|(reach, _)| reach))
+            })
+            .await?;
+        Ok(reach)
+    }
+}
+
+fn look_up(c: &rusqlite::Connection, asked: &Asked) -> Result<Found, store::Error> {
+    let state = state::read(c)?;
+    let user = users::by_id(c, asked.user)?;
+    let host = hosts::by_name(c, &asked.workspace, &asked.host)?;
+    let (Some(user), Some(host)) = (user.clone(), host) else {
+        return Ok(Found { user, facts: None, credential: None, state });
+    };
+    let credential = choose(c, asked, &user, &host)?;
+    let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &asked.workspace)?, user: user.clone(), host };
+    Ok(Found { user: Some(user), facts: Some(facts), credential, state })
+}
+
+/// The credential: the one that was named, else the person's own choice, else the host's default.
+fn choose(c: &rusqlite::Connection, asked: &Asked, user: &User, host: &Host) -> Result<Option<Credential>, store::Error> {
+    if let Some(name) = &asked.credential {
+        for scope in [Scope::Personal(user.id), Scope::Workspace(asked.workspace.clone())] {
+            if let Some(credential) = credentials::by_name(c, &scope, name)?
+                && credentials::binding(c, credential.id, host.id)?.is_some()
+            {
+                return Ok(Some(credential));
+            }
+        }
+        return Ok(None);
+    }
+    match credentials::chosen(c, host.id, Some(user.id))? {
+        Some(own) => Ok(Some(own)),
+        None => credentials::chosen(c, host.id, None),
+    }
+}

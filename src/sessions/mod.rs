@@ -1,0 +1,5 @@
+//! The living room: sessions that people opened, each a task that owns one connection.
+
+mod registry;
+
+pub use registry::{Counters, Live, Place, Registry};
