@@ -19,6 +19,7 @@ pub mod audit;
 pub mod vault;
 pub mod custody;
 
+pub mod relay;
 pub mod target;
 
 pub mod sessions;

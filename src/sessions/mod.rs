@@ -2,4 +2,4 @@
 
 mod registry;
 
-pub use registry::{Counters, Live, Place, Registry};
+pub use registry::{Live, Place, Registry};

@@ -1,26 +1,14 @@
 //! Which sessions live: to be found, watched and ended. Knows nothing of wires.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
 use crate::clock::Time;
+use crate::relay::Counters;
 use crate::model::{CredentialId, EndReason, HostId, SessionId, UserId};
-
-/// What a living session counts while it runs.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Bytes of channel data from the client to the host.
-    pub bytes_in: AtomicU64,
-    /// Bytes of channel data from the host to the client.
-    pub bytes_out: AtomicU64,
-    /// Channels that are open.
-    pub channels: AtomicUsize,
-    /// Channels that were ever open.
-    pub channels_opened: AtomicUsize,
-}
 
 /// A living session as it is listed.
 #[derive(Clone, Debug)]

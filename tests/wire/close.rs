@@ -1,4 +1,4 @@
-//! A channel that is closed ends for everybody who uses it.
+//! 0009: a channel that is closed ends for everybody who uses it.
 
 use russh::ChannelMsg;
 

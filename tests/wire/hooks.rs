@@ -1,4 +1,4 @@
-//! Requests that the library has no name for, both ways; words of a refusal.
+//! 0007: requests that the library has no name for, both ways; words of a refusal.
 
 use russh::server::Auth;
 use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, Sig, server};

@@ -13,6 +13,7 @@
 
 mod close;
 mod flow_control;
+mod full_duplex;
 mod hooks;
 mod memory;
 mod order;
@@ -21,5 +22,6 @@ mod replies;
 mod security_keys;
 mod security_keys_seen;
 mod support;
+mod texts;
 mod wipe_key_exchange;
 mod wipe_sign_in_buffers;

@@ -1,4 +1,4 @@
-//! What is sent after data does not arrive before it.
+//! 0008: what is sent after data does not arrive before it.
 
 use russh::server::Auth;
 use russh::{Channel, ChannelId, ChannelMsg, server};
