@@ -55,10 +55,13 @@ for file in "$wire"/*.rs; do
     main | support | memory) continue ;;
     esac
     modules="$modules $name"
+    # Beside what all use, `x_seen` uses `x`.
+    last=
     {
         printf '#![allow(dead_code, unused_imports)]\n'
-        for part in support memory security_keys "$name"; do
-            [ "$part" = security_keys ] && [ "$name" = security_keys ] && continue
+        for part in support memory ${name%_seen} "$name"; do
+            [ "$part" = "$name" ] && [ "$name" = "$last" ] && continue
+            last=$part
             printf '#[path = "%s/%s.rs"]\nmod %s;\n' "$wire" "$part" "$part"
         done
     } >"$work/tests/$name.rs"

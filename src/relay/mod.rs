@@ -34,6 +34,8 @@ pub struct Pump {
     pub witness: Witness,
     /// Cancelled when the client has closed the channel, whatever still waits in its queue.
     pub client_closed: CancellationToken,
+    /// Becomes a sentence when the session must end: the person is told it on this channel.
+    pub ending: watch::Receiver<Option<String>>,
 }
 
 /// Why a channel ended.
@@ -49,6 +51,8 @@ pub enum End {
     HostLost,
     /// The audit log could not be written.
     Unwitnessed(String),
+    /// The session had to end: the sentence for the person.
+    Told(String),
 }
 
 /// How a channel came out.
@@ -71,7 +75,8 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     let end = {
         let up = up.run(held, &mut from_client);
         let down = down.run(&mut from_host);
-        tokio::pin!(up, down);
+        let told = told(pump.ending.clone());
+        tokio::pin!(up, down, told);
         let mut up_done = None;
         loop {
             tokio::select! {
@@ -86,13 +91,14 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
                     End::Closed | End::ByClient => up_done = Some(client_end),
                     end => break end,
                 },
+                sentence = &mut told => break End::Told(sentence),
             }
         }
     };
     let exit_status = down.exit_status;
     let pty = up.pty;
     match &end {
-        End::Refused(sentence) => say::end_with(&to_client, sentence, pty).await,
+        End::Refused(sentence) | End::Told(sentence) => say::end_with(&to_client, sentence, pty).await,
         End::Unwitnessed(why) => say::end_with(&to_client, &format!("the audit log cannot be written, so nothing goes on: {why}"), pty).await,
         End::HostLost if exit_status.is_none() => say::end_with(&to_client, "the connection to the host broke off", pty).await,
         End::HostLost | End::Closed | End::ByClient => {
@@ -101,4 +107,13 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     }
     let _ = to_host.close().await;
     Outcome { end, exit_status }
+}
+
+/// The sentence that ends the session, when it comes; never, if the session ends without one.
+async fn told(mut ending: watch::Receiver<Option<String>>) -> String {
+    let sentence = ending.wait_for(Option::is_some).await.ok().and_then(|sentence| sentence.clone());
+    match sentence {
+        Some(sentence) => sentence,
+        None => std::future::pending().await,
+    }
 }

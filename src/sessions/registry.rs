@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Time;
 use crate::relay::Counters;
@@ -45,7 +45,7 @@ struct Entry {
 
 /// All living sessions. Clones are the same list.
 #[derive(Clone, Default)]
-pub struct Registry(Arc<Mutex<HashMap<SessionId, Entry>>>);
+pub struct Registry(Arc<Mutex<HashMap<SessionId, Entry>>>, Arc<Notify>);
 
 /// A session's own place in the list; it leaves when this is dropped.
 #[derive(Debug)]
@@ -101,6 +101,17 @@ impl Registry {
         self.0.lock().map_or(0, |all| all.len())
     }
 
+    /// Waits until none lives.
+    pub async fn empty(&self) {
+        loop {
+            let left = self.1.notified();
+            if self.count() == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+
     /// Tells a session to end. `false`: it does not live.
     pub fn end(&self, id: SessionId, why: EndReason) -> bool {
         self.0.lock().is_ok_and(|all| all.get(&id).is_some_and(|e| e.end.send(Some(why)).is_ok()))
@@ -121,5 +132,6 @@ impl Drop for Place {
         if let Ok(mut all) = self.registry.0.lock() {
             all.remove(&self.id);
         }
+        self.registry.1.notify_waiters();
     }
 }

@@ -34,12 +34,7 @@ async fn both_ends_send_at_once_over_a_narrow_stream() {
     let far = within("accept", accepted.recv()).await.unwrap();
     let ((mut near_read, near_write), (mut far_read, far_write)) = (near.split(), far.split());
 
-    let sending = async {
-        tokio::join!(
-            near_write.data_bytes(vec![7; AMOUNT]),
-            far_write.data_bytes(vec![7; AMOUNT]),
-        )
-    };
+    let sending = async { tokio::join!(near_write.data_bytes(vec![7; AMOUNT]), far_write.data_bytes(vec![7; AMOUNT]),) };
     macro_rules! receive {
         ($from:expr) => {
             async {
@@ -54,10 +49,7 @@ async fn both_ends_send_at_once_over_a_narrow_stream() {
             }
         };
     }
-    let ((there, back), ..) = within("both", async {
-        tokio::join!(sending, receive!(near_read), receive!(far_read))
-    })
-    .await;
+    let ((there, back), ..) = within("both", async { tokio::join!(sending, receive!(near_read), receive!(far_read)) }).await;
     there.unwrap();
     back.unwrap();
 }
@@ -80,10 +72,7 @@ async fn what_is_sent_last_arrives() {
     let far = within("accept", accepted.recv()).await.unwrap();
     far.data_bytes(vec![7; AMOUNT]).await.unwrap();
     let handle = running.handle();
-    handle
-        .disconnect(russh::Disconnect::ByApplication, "over".into(), "".into())
-        .await
-        .unwrap();
+    handle.disconnect(russh::Disconnect::ByApplication, "over".into(), "".into()).await.unwrap();
     let mut received = 0;
     loop {
         match next(&mut near).await {
@@ -102,11 +91,7 @@ struct Deaf {
 }
 
 impl AsyncRead for Deaf {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.deaf.load(Ordering::SeqCst) {
             return Poll::Pending;
         }
@@ -115,11 +100,7 @@ impl AsyncRead for Deaf {
 }
 
 impl AsyncWrite for Deaf {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -136,10 +117,7 @@ impl AsyncWrite for Deaf {
 async fn a_peer_that_stops_reading_is_found_out() {
     let (near, far) = duplex(4096);
     let deaf = Arc::new(AtomicBool::new(false));
-    let near = Deaf {
-        stream: near,
-        deaf: deaf.clone(),
-    };
+    let near = Deaf { stream: near, deaf: deaf.clone() };
     let (channels, mut accepted) = unbounded_channel();
     let mut config = server_config();
     config.keepalive_interval = Some(Duration::from_millis(50));

@@ -4,12 +4,7 @@
 //! published library and shows which of them fail there.
 
 // A test says what went wrong by panicking.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod close;
 mod flow_control;
