@@ -22,3 +22,7 @@ pub mod custody;
 pub mod target;
 
 pub mod sessions;
+
+pub mod control;
+
+pub mod socket;
