@@ -23,3 +23,7 @@ pub mod relay;
 pub mod target;
 
 pub mod sessions;
+
+pub mod control;
+
+pub mod socket;
