@@ -194,9 +194,10 @@ impl Drop for Counted {
 }
 
 async fn told_to_end(place: &mut Place) -> EndReason {
-    match place.end.wait_for(Option::is_some).await {
-        Ok(why) => why.unwrap_or(EndReason::Ended),
-        Err(_) => std::future::pending().await,
+    let why = place.end.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+    match why {
+        Some(why) => why,
+        None => std::future::pending().await,
     }
 }
 

@@ -107,13 +107,25 @@ impl Halt {
     }
 }
 
-/// Opens a session and lives it to its end.
+/// Opens a session and lives it to its end. A panic on the way ends this session alone, and is recorded as its end.
 pub async fn open(rooms: Rooms, visit: Visit) {
     let id: SessionId = rooms.clock.fresh();
+    let progress = Shared::default();
+    let handle = visit.handle.clone();
+    let lived = tokio::spawn(visit_of(rooms.clone(), visit, id, Arc::clone(&progress))).await;
+    if let Err(failed) = lived {
+        tracing::error!(target: "keyward::sessions", session = %id, error = %failed, "a session failed");
+        let why = "a defect of the broker ended it";
+        close_lease(&rooms, id, &progress, why).await;
+        record_end(&rooms, id, &progress, EventName::SessionEnded, Ended::early(EndReason::Broker), why).await;
+        let _ = handle.disconnect(Disconnect::ByApplication, why.to_owned(), "en".to_owned()).await;
+    }
+}
+
+async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let Visit { user, user_name, workspace, host, credential, client, arrivals, handle } = visit;
     let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
-    let progress = Shared::default();
     let (prompts, mut questions) = mpsc::channel(1);
     let outcome = tokio::select! {
         outcome = journey(&rooms, asked, prompts, &progress) => outcome,
