@@ -9,7 +9,7 @@ set -eu
 
 NAME=russh
 VERSION=0.65.1
-# The checksum that the crates.io index states for this release.
+# The checksum that the index of the registry states for this release.
 SHA256=94be3d86c71b9ed220a675c405e35c7a02565a009bf8da2e9cc13a700320a5c5
 
 fail() {
@@ -98,4 +98,5 @@ printf '%s\n' "$digest" >"$source/$stamp"
 if [ -e "$target" ]; then
     mv -- "$target" "$work/old"
 fi
+[ ! -e "$target" ] || fail "another run of this script is making .russh" "run it again"
 mv -- "$source" "$target"

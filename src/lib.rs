@@ -4,7 +4,13 @@
 //!
 //! 0. ground: [`secret`], [`fault`], [`clock`], [`model`] — nouns, no I/O
 //! 1. law and ledger: [`authz`], [`store`]
-//! 2. witness: [`audit`]
+//! 2. witnesses: [`audit`], [`authn`]
+//! 3. strongroom: [`vault`], [`custody`]
+//! 4. wires: [`target`], [`relay`]
+//! 5. living room: [`sessions`]
+//! 6. counter: [`control`], [`cli`]
+//! 7. doors: [`front`], [`socket`]
+//! 8. roof: [`config`], [`daemon`]
 
 pub mod clock;
 pub mod fault;
@@ -15,10 +21,21 @@ pub mod authz;
 pub mod store;
 
 pub mod audit;
+pub mod authn;
 
-pub mod vault;
 pub mod custody;
+pub mod vault;
 
+pub mod relay;
 pub mod target;
 
 pub mod sessions;
+
+pub mod cli;
+pub mod control;
+
+pub mod front;
+pub mod socket;
+
+pub mod config;
+pub mod daemon;

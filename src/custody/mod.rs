@@ -9,6 +9,9 @@ pub use credentials::{Deleted, Edit, NewSecret};
 pub use hosts::Changed;
 pub use warrant::{Asked, LeaseEnd, Warrant};
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use crate::audit::{self, Log};
 use crate::authz::Guard;
 use crate::clock::Clock;
@@ -94,12 +97,18 @@ pub struct Custody {
     vault: Vault,
     guard: Guard,
     clock: Clock,
+    leases: Arc<AtomicU64>,
 }
 
 impl Custody {
     /// Custody over this vault.
     pub fn new(store: Store, log: Log, vault: Vault, guard: Guard, clock: Clock) -> Self {
-        Self { store, log, vault, guard, clock }
+        Self { store, log, vault, guard, clock, leases: Arc::default() }
+    }
+
+    /// Counts the leases that are open.
+    pub fn leases(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.leases)
     }
 }
 

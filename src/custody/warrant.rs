@@ -1,11 +1,12 @@
 //! From a person's wish to a lease and back: decide, witness, lease, and the lease's end.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use super::{Custody, Error};
 use crate::audit::Audited;
 use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
-use crate::model::{Credential, CredentialId, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
+use crate::model::{Credential, CredentialId, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
 use crate::store::sessions::SessionRow;
 use crate::store::{self, credentials, grants, hosts, sessions, state, users};
 use crate::vault::Lease;
@@ -146,7 +147,10 @@ impl Custody {
         // The permit goes in and comes out of the witness: without the entry there is nothing to give the vault.
         let permit = self.log.commit(event, permit).await?.into_inner();
         match self.vault.lease(permit, presented).await {
-            Ok(lease) => Ok(lease),
+            Ok(lease) => {
+                self.leases.fetch_add(1, Ordering::Relaxed);
+                Ok(lease)
+            }
             Err(e) => {
                 let event = Event::new(EventName::LeaseEnded, user.name.to_string()).host(host).credential(credential).session(session).failed(e.to_string());
                 self.log.record(event).await?;
@@ -160,6 +164,7 @@ impl Custody {
     /// # Errors
     /// [`Error::Audit`]: the session must end.
     pub async fn returned(&self, session: SessionId, user: &User, host: &Host, credential: &Credential, end: LeaseEnd) -> Result<(), Error> {
+        self.leases.fetch_sub(1, Ordering::Relaxed);
         let base = Event::new(EventName::LeaseEnded, user.name.to_string()).host(host).credential(credential).session(session);
         let event = match end {
             LeaseEnd::SignedIn => base.because("signed in"),
@@ -168,6 +173,16 @@ impl Custody {
         };
         let (id, at) = (credential.id, self.clock.now());
         self.log.commit_with(event, (), move |c| credentials::used(c, id, at)).await?.into_inner();
+        Ok(())
+    }
+
+    /// Records the end of a session: its row and its entry, in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::Audit`].
+    pub async fn ended(&self, session: SessionId, event: Event, reason: EndReason, exit_status: Option<u32>, bytes_in: u64, bytes_out: u64) -> Result<(), Error> {
+        let end = sessions::End { at: self.clock.now(), reason, exit_status, bytes_in, bytes_out };
+        self.log.commit_with(event, (), move |c| sessions::end(c, session, end)).await?.into_inner();
         Ok(())
     }
 

@@ -1,5 +1,12 @@
-//! The living room: sessions that people opened, each a task that owns one connection.
+//! The living room: sessions that people opened, each a task that owns one connection to one host. Reaches the vault
+//! only through custody, and never sees a secret but to pass on what a person types for a prompt of the host.
 
+mod ask;
+mod hall;
+mod live;
+mod open;
 mod registry;
 
-pub use registry::{Counters, Live, Place, Registry};
+pub use hall::Arrival;
+pub use open::{Rooms, Visit, open};
+pub use registry::{Live, Place, Registry};

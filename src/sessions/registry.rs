@@ -1,26 +1,14 @@
 //! Which sessions live: to be found, watched and ended. Knows nothing of wires.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Time;
+use crate::relay::Counters;
 use crate::model::{CredentialId, EndReason, HostId, SessionId, UserId};
-
-/// What a living session counts while it runs.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Bytes of channel data from the client to the host.
-    pub bytes_in: AtomicU64,
-    /// Bytes of channel data from the host to the client.
-    pub bytes_out: AtomicU64,
-    /// Channels that are open.
-    pub channels: AtomicUsize,
-    /// Channels that were ever open.
-    pub channels_opened: AtomicUsize,
-}
 
 /// A living session as it is listed.
 #[derive(Clone, Debug)]
@@ -57,7 +45,7 @@ struct Entry {
 
 /// All living sessions. Clones are the same list.
 #[derive(Clone, Default)]
-pub struct Registry(Arc<Mutex<HashMap<SessionId, Entry>>>);
+pub struct Registry(Arc<Mutex<HashMap<SessionId, Entry>>>, Arc<Notify>);
 
 /// A session's own place in the list; it leaves when this is dropped.
 #[derive(Debug)]
@@ -113,6 +101,17 @@ impl Registry {
         self.0.lock().map_or(0, |all| all.len())
     }
 
+    /// Waits until none lives.
+    pub async fn empty(&self) {
+        loop {
+            let left = self.1.notified();
+            if self.count() == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+
     /// Tells a session to end. `false`: it does not live.
     pub fn end(&self, id: SessionId, why: EndReason) -> bool {
         self.0.lock().is_ok_and(|all| all.get(&id).is_some_and(|e| e.end.send(Some(why)).is_ok()))
@@ -133,5 +132,6 @@ impl Drop for Place {
         if let Ok(mut all) = self.registry.0.lock() {
             all.remove(&self.id);
         }
+        self.registry.1.notify_waiters();
     }
 }

@@ -1,16 +1,16 @@
-//! The wire to a host.
-use crate::fault::{Fault, Kind};
-use crate::model::Address;
+//! The wire to a host: dial, prove the host's key, spend a lease, open channels. Knows nothing of the person's side;
+//! sends nothing of a credential before the host's key was proven and is the pinned one.
 
-/// A key that a host proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProvenKey { pub public_key: String, pub fingerprint: String }
-#[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub enum Error {}
-impl Fault for Error { fn kind(&self) -> Kind { Kind::Bug } }
-/// How long each step to a host may take.
-#[derive(Clone, Debug, Default)]
-pub struct Config {}
-/// Asks a host for the keys that it proves, one connection per key type.
-pub async fn probe(_config: &Config, _address: &Address) -> Result<Vec<ProvenKey>, Error> { Ok(vec![]) }
+mod config;
+mod connection;
+mod dial;
+mod error;
+mod handler;
+mod interactive;
+mod login;
+
+pub use config::Config;
+pub use connection::{Connection, HostChannel};
+pub use dial::{Dialed, Trust, dial, probe};
+pub use error::{Error, ProvenKey};
+pub use interactive::Prompt;

@@ -1,4 +1,4 @@
-//! A channel that is closed ends for everybody who uses it.
+//! 0009: a channel that is closed ends for everybody who uses it.
 
 use russh::ChannelMsg;
 
@@ -52,17 +52,9 @@ async fn what_waits_for_a_closed_channel_does_not_stop_another() {
     let mut pair = small_pair().await;
     let (near, far) = pair.open().await;
     // Does not wait for the window: it waits inside the session.
-    pair.server
-        .data(far.id(), vec![7; 2 * WINDOW as usize])
-        .await
-        .unwrap();
+    pair.server.data(far.id(), vec![7; 2 * WINDOW as usize]).await.unwrap();
     let (mut other_near, other_far) = pair.open().await;
     near.close().await.unwrap();
-    within("send", other_far.data_bytes(&b"hello"[..]))
-        .await
-        .unwrap();
-    assert!(matches!(
-        next(&mut other_near).await,
-        Some(ChannelMsg::Data { .. })
-    ));
+    within("send", other_far.data_bytes(&b"hello"[..])).await.unwrap();
+    assert!(matches!(next(&mut other_near).await, Some(ChannelMsg::Data { .. })));
 }

@@ -46,9 +46,7 @@ async fn a_stalled_channel_does_not_stop_another() {
     let (stalled, _unread) = pair.open().await;
     // More messages than any queue of a fixed length holds, less than the window.
     for _ in 0..500 {
-        within("send", stalled.data_bytes(&b"unread"[..]))
-            .await
-            .unwrap();
+        within("send", stalled.data_bytes(&b"unread"[..])).await.unwrap();
     }
     let (near, mut far) = pair.open().await;
     near.data_bytes(&b"hello"[..]).await.unwrap();
@@ -60,9 +58,7 @@ async fn a_stalled_channel_does_not_stop_another_of_the_host() {
     let mut pair = small_pair().await;
     let (_unread, stalled) = pair.open().await;
     for _ in 0..500 {
-        within("send", stalled.data_bytes(&b"unread"[..]))
-            .await
-            .unwrap();
+        within("send", stalled.data_bytes(&b"unread"[..])).await.unwrap();
     }
     let (mut near, far) = pair.open().await;
     far.data_bytes(&b"hello"[..]).await.unwrap();
@@ -90,9 +86,7 @@ async fn the_host_stops_at_its_window() {
     let (mut near, far) = pair.open().await;
     let all = vec![7; WINDOW as usize / 2];
     within("send", far.data_bytes(all.clone())).await.unwrap();
-    within("send", far.extended_data_bytes(1, all.clone()))
-        .await
-        .unwrap();
+    within("send", far.extended_data_bytes(1, all.clone())).await.unwrap();
     // The client has seen all of it when it has seen a message after it.
     far.exit_status(0).await.unwrap();
     let (_, other) = pair.open().await;
@@ -101,10 +95,7 @@ async fn the_host_stops_at_its_window() {
     assert_eq!(far.writable_packet_size().await, 0);
 
     take(&mut near, WINDOW as usize).await;
-    assert!(matches!(
-        next(&mut near).await,
-        Some(ChannelMsg::ExitStatus { exit_status: 0 })
-    ));
+    assert!(matches!(next(&mut near).await, Some(ChannelMsg::ExitStatus { exit_status: 0 })));
     within("send", far.data_bytes(all.clone())).await.unwrap();
     take(&mut near, all.len()).await;
 }
@@ -149,12 +140,7 @@ impl server::Handler for Callbacks {
         Ok(())
     }
 
-    async fn data(
-        &mut self,
-        _: ChannelId,
-        data: &[u8],
-        _: &mut server::Session,
-    ) -> Result<(), Self::Error> {
+    async fn data(&mut self, _: ChannelId, data: &[u8], _: &mut server::Session) -> Result<(), Self::Error> {
         let seen = self.seen.fetch_add(data.len(), Ordering::SeqCst) + data.len();
         let _ = self.done.send(seen);
         Ok(())
@@ -168,17 +154,11 @@ impl server::Handler for Callbacks {
 async fn callbacks_receive(keep: Option<u32>) {
     let (server, client) = small_windows();
     let (done, mut progress) = unbounded_channel();
-    let host = Callbacks {
-        seen: Arc::default(),
-        keep,
-        done,
-    };
+    let host = Callbacks { seen: Arc::default(), keep, done };
     let (guest, _server) = connect_in(server, client, host).await;
     let channel = within("open", guest.channel_open_session()).await.unwrap();
     let amount = 50 * WINDOW as usize;
-    within("send", channel.data_bytes(vec![7; amount]))
-        .await
-        .unwrap();
+    within("send", channel.data_bytes(vec![7; amount])).await.unwrap();
     while within("data", progress.recv()).await.unwrap() < amount {}
 }
 

@@ -1,4 +1,4 @@
-//! Requests that the library has no name for, both ways; words of a refusal.
+//! 0007: requests that the library has no name for, both ways; words of a refusal.
 
 use russh::server::Auth;
 use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, Sig, server};
@@ -40,32 +40,15 @@ impl server::Handler for Relay {
         reply: server::ChannelOpenHandle,
         _: &mut server::Session,
     ) -> Result<(), Self::Error> {
-        reply
-            .reject(ChannelOpenFailure::Other {
-                code: 2,
-                reason: format!("{host} is asleep"),
-            })
-            .await;
+        reply.reject(ChannelOpenFailure::Other { code: 2, reason: format!("{host} is asleep") }).await;
         Ok(())
     }
 
-    async fn channel_request(
-        &mut self,
-        _: ChannelId,
-        name: &str,
-        _: bool,
-        _: &[u8],
-        _: &mut server::Session,
-    ) -> Result<bool, Self::Error> {
+    async fn channel_request(&mut self, _: ChannelId, name: &str, _: bool, _: &[u8], _: &mut server::Session) -> Result<bool, Self::Error> {
         Ok(name == "break" || name == "env")
     }
 
-    async fn global_request(
-        &mut self,
-        name: &str,
-        _: &[u8],
-        _: &mut server::Session,
-    ) -> Result<bool, Self::Error> {
+    async fn global_request(&mut self, name: &str, _: &[u8], _: &mut server::Session) -> Result<bool, Self::Error> {
         let _ = self.globals.send(name.to_owned());
         Ok(name == "known@test")
     }
@@ -81,17 +64,9 @@ struct Ends {
 async fn ends() -> Ends {
     let (to_channels, channels) = unbounded_channel();
     let (to_globals, globals) = unbounded_channel();
-    let relay = Relay {
-        channels: to_channels,
-        globals: to_globals,
-    };
+    let relay = Relay { channels: to_channels, globals: to_globals };
     let (client, server) = connect_in(server_config(), client_config(), relay).await;
-    Ends {
-        client,
-        server,
-        channels,
-        globals,
-    }
+    Ends { client, server, channels, globals }
 }
 
 impl Ends {
@@ -109,32 +84,19 @@ async fn break_passes_and_is_answered_in_order() {
     let (mut near, far) = ends.open().await;
     let (mut far_read, far_write) = far.split();
     near.request_shell(true).await.unwrap();
-    near.request("break", true, 500_u32.to_be_bytes().to_vec())
-        .await
-        .unwrap();
-    near.request("unheard-of@test", true, &b"x"[..])
-        .await
-        .unwrap();
+    near.request("break", true, 500_u32.to_be_bytes().to_vec()).await.unwrap();
+    near.request("unheard-of@test", true, &b"x"[..]).await.unwrap();
     near.request("break", false, &b""[..]).await.unwrap();
 
     let mut seen = Vec::new();
     while seen.len() < 3 {
         match within("request", far_read.wait()).await.unwrap() {
             ChannelMsg::RequestShell { want_reply } => seen.push(("shell".into(), want_reply)),
-            ChannelMsg::Request {
-                name, want_reply, ..
-            } => seen.push((name, want_reply)),
+            ChannelMsg::Request { name, want_reply, .. } => seen.push((name, want_reply)),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(
-        seen,
-        [
-            ("shell".to_owned(), true),
-            ("break".into(), true),
-            ("break".into(), false)
-        ]
-    );
+    assert_eq!(seen, [("shell".to_owned(), true), ("break".into(), true), ("break".into(), false)]);
     far_write.success().await.unwrap();
     far_write.failure().await.unwrap();
     assert!(matches!(next(&mut near).await, Some(ChannelMsg::Success)));
@@ -147,9 +109,7 @@ async fn break_passes_and_is_answered_in_order() {
 async fn the_argument_of_a_request_is_kept() {
     let mut ends = ends().await;
     let (near, mut far) = ends.open().await;
-    near.request("break", false, 500_u32.to_be_bytes().to_vec())
-        .await
-        .unwrap();
+    near.request("break", false, 500_u32.to_be_bytes().to_vec()).await.unwrap();
     match next(&mut far).await {
         Some(ChannelMsg::Request { name, data, .. }) => {
             assert_eq!((name.as_str(), &data[..]), ("break", &[0, 0, 1, 244][..]));
@@ -165,19 +125,13 @@ async fn an_argument_that_is_not_text_does_not_end_the_session() {
     let env = b"\0\0\0\x01A\0\0\0\x02\xff\xfe";
     near.request("env", true, &env[..]).await.unwrap();
     match next(&mut far).await {
-        Some(ChannelMsg::Request {
-            name,
-            want_reply: true,
-            data,
-        }) => assert_eq!((name.as_str(), &data[..]), ("env", &env[..])),
+        Some(ChannelMsg::Request { name, want_reply: true, data }) => assert_eq!((name.as_str(), &data[..]), ("env", &env[..])),
         other => panic!("{other:?}"),
     }
     far.split().1.success().await.unwrap();
     assert!(matches!(next(&mut near).await, Some(ChannelMsg::Success)));
     // Not admitted, so refused.
-    near.request("subsystem", true, &b"\0\0\0\x02\xff\xfe"[..])
-        .await
-        .unwrap();
+    near.request("subsystem", true, &b"\0\0\0\x02\xff\xfe"[..]).await.unwrap();
     assert!(matches!(next(&mut near).await, Some(ChannelMsg::Failure)));
 }
 
@@ -208,32 +162,16 @@ async fn a_request_of_the_host_reaches_the_client() {
     let mut ends = ends().await;
     let (mut near, far) = ends.open().await;
     let (_, far) = far.split();
-    far.request("eow@openssh.com", false, &b""[..])
-        .await
-        .unwrap();
+    far.request("eow@openssh.com", false, &b""[..]).await.unwrap();
     // Answered by the library, with or without meaning.
-    far.request("keepalive@openssh.com", true, &b""[..])
-        .await
-        .unwrap();
-    far.request("unheard-of@test", true, &b""[..])
-        .await
-        .unwrap();
+    far.request("keepalive@openssh.com", true, &b""[..]).await.unwrap();
+    far.request("unheard-of@test", true, &b""[..]).await.unwrap();
     far.exit_signal(Sig::TERM, false, "ended", "").await.unwrap();
     match next(&mut near).await {
-        Some(ChannelMsg::Request {
-            name,
-            want_reply: false,
-            ..
-        }) => assert_eq!(name, "eow@openssh.com"),
+        Some(ChannelMsg::Request { name, want_reply: false, .. }) => assert_eq!(name, "eow@openssh.com"),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(
-        next(&mut near).await,
-        Some(ChannelMsg::ExitSignal {
-            signal_name: Sig::TERM,
-            ..
-        })
-    ));
+    assert!(matches!(next(&mut near).await, Some(ChannelMsg::ExitSignal { signal_name: Sig::TERM, .. })));
 }
 
 #[tokio::test]
@@ -252,9 +190,7 @@ async fn a_global_request_is_decided_by_the_handler() {
 #[tokio::test]
 async fn a_refused_channel_keeps_code_and_words() {
     let ends = ends().await;
-    let open = ends
-        .client
-        .channel_open_direct_tcpip("web-1", 80, "127.0.0.1", 0);
+    let open = ends.client.channel_open_direct_tcpip("web-1", 80, "127.0.0.1", 0);
     match within("refusal", open).await {
         Err(russh::Error::ChannelOpenFailure(failure)) => {
             assert_eq!(failure.code(), 2);

@@ -4,15 +4,11 @@
 //! published library and shows which of them fail there.
 
 // A test says what went wrong by panicking.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod close;
 mod flow_control;
+mod full_duplex;
 mod hooks;
 mod memory;
 mod order;
@@ -21,5 +17,6 @@ mod replies;
 mod security_keys;
 mod security_keys_seen;
 mod support;
+mod texts;
 mod wipe_key_exchange;
 mod wipe_sign_in_buffers;

@@ -46,12 +46,7 @@ impl Masked {
     /// out on request: what a computation leaves there is overwritten by the
     /// next one, and no library can do much about it.
     pub(crate) fn found(&self, stacks: Stacks) -> Vec<String> {
-        let words: HashSet<[u8; WORD]> = self
-            .0
-            .windows(WORD)
-            .take(STEP)
-            .map(|word| word.try_into().unwrap())
-            .collect();
+        let words: HashSet<[u8; WORD]> = self.0.windows(WORD).take(STEP).map(|word| word.try_into().unwrap()).collect();
         let memory = fs::File::open("/proc/self/mem").unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let mut chunk = vec![0; CHUNK];

@@ -1,4 +1,4 @@
-//! What is sent after data does not arrive before it.
+//! 0008: what is sent after data does not arrive before it.
 
 use russh::server::Auth;
 use russh::{Channel, ChannelId, ChannelMsg, server};
@@ -28,12 +28,7 @@ impl server::Handler for Command {
         Ok(())
     }
 
-    async fn exec_request(
-        &mut self,
-        channel: ChannelId,
-        _: &[u8],
-        session: &mut server::Session,
-    ) -> Result<(), Self::Error> {
+    async fn exec_request(&mut self, channel: ChannelId, _: &[u8], session: &mut server::Session) -> Result<(), Self::Error> {
         session.channel_success(channel)?;
         session.data(channel, vec![7; OUTPUT])?;
         session.eof(channel)?;
@@ -49,10 +44,7 @@ async fn the_exit_status_comes_after_the_output() {
     let (guest, _server) = connect_in(server_config(), client, Command).await;
     let mut channel = within("open", guest.channel_open_session()).await.unwrap();
     channel.exec(true, "true").await.unwrap();
-    assert!(matches!(
-        next(&mut channel).await,
-        Some(ChannelMsg::Success)
-    ));
+    assert!(matches!(next(&mut channel).await, Some(ChannelMsg::Success)));
     let mut output = 0;
     loop {
         match next(&mut channel).await {
@@ -62,9 +54,6 @@ async fn the_exit_status_comes_after_the_output() {
         }
     }
     assert_eq!(output, OUTPUT);
-    assert!(matches!(
-        next(&mut channel).await,
-        Some(ChannelMsg::ExitStatus { exit_status: 3 })
-    ));
+    assert!(matches!(next(&mut channel).await, Some(ChannelMsg::ExitStatus { exit_status: 3 })));
     assert!(matches!(next(&mut channel).await, Some(ChannelMsg::Close)));
 }

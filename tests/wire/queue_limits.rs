@@ -45,9 +45,7 @@ async fn single_bytes_of_two_streams_become_few_messages() {
     let (mut near, far) = pair.open().await;
     for i in 0..WINDOW / 2 {
         within("send", far.data_bytes(vec![i as u8])).await.unwrap();
-        within("send", far.extended_data_bytes(1, vec![i as u8]))
-            .await
-            .unwrap();
+        within("send", far.extended_data_bytes(1, vec![i as u8])).await.unwrap();
     }
     far.exit_status(7).await.unwrap();
     let _ = pair.open().await; // the client has queued all of it
@@ -74,10 +72,7 @@ async fn single_bytes_of_two_streams_become_few_messages() {
 async fn a_flood_of_requests_ends_the_connection() {
     let mut pair = Pair::new(server_config(), client_config()).await;
     let (near, _unread) = pair.open().await;
-    within("the end", async {
-        while near.set_env(false, "NAME", "value").await.is_ok() {}
-    })
-    .await;
+    within("the end", async { while near.set_env(false, "NAME", "value").await.is_ok() {} }).await;
 }
 
 #[tokio::test]
@@ -107,9 +102,7 @@ async fn a_terminal_may_be_resized_for_ever() {
     let mut pair = Pair::new(server_config(), client_config()).await;
     let (near, mut far) = pair.open().await;
     for width in 0..10_000 {
-        within("send", near.window_change(width, 24, 0, 0))
-            .await
-            .unwrap();
+        within("send", near.window_change(width, 24, 0, 0)).await.unwrap();
     }
     within("ping", pair.client.send_ping()).await.unwrap();
     match next(&mut far).await {

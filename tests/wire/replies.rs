@@ -12,9 +12,7 @@ async fn pair() -> Pair {
 async fn a_burst_gets_every_reply_in_order() {
     let mut pair = pair().await;
     let (mut near, mut far) = pair.open().await;
-    near.request_pty(true, "xterm", 80, 24, 0, 0, &[])
-        .await
-        .unwrap();
+    near.request_pty(true, "xterm", 80, 24, 0, 0, &[]).await.unwrap();
     near.set_env(true, "LANG", "C").await.unwrap();
     near.exec(true, "true").await.unwrap();
     for _ in 0..3 {
@@ -34,17 +32,8 @@ async fn want_reply_is_the_clients() {
     let (mut near, mut far) = pair.open().await;
     near.request_shell(false).await.unwrap();
     near.exec(true, "true").await.unwrap();
-    assert!(matches!(
-        next(&mut far).await,
-        Some(ChannelMsg::RequestShell { want_reply: false })
-    ));
-    assert!(matches!(
-        next(&mut far).await,
-        Some(ChannelMsg::Exec {
-            want_reply: true,
-            ..
-        })
-    ));
+    assert!(matches!(next(&mut far).await, Some(ChannelMsg::RequestShell { want_reply: false })));
+    assert!(matches!(next(&mut far).await, Some(ChannelMsg::Exec { want_reply: true, .. })));
     // One was asked for: of two answers, one goes out.
     pair.server.channel_success(far.id()).await.unwrap();
     pair.server.channel_failure(far.id()).await.unwrap();
@@ -57,9 +46,7 @@ async fn want_reply_is_the_clients() {
 async fn an_answer_of_the_library_waits_its_turn() {
     let mut pair = pair().await;
     let (mut near, mut far) = pair.open().await;
-    near.request_pty(true, "xterm", 80, 24, 0, 0, &[])
-        .await
-        .unwrap();
+    near.request_pty(true, "xterm", 80, 24, 0, 0, &[]).await.unwrap();
     // Refused by default, and at once.
     near.agent_forward(true).await.unwrap();
     near.exec(true, "true").await.unwrap();
@@ -79,9 +66,6 @@ async fn a_request_without_a_reply_is_not_answered_for_another() {
     pair.client.send_keepalive(false).await.unwrap();
     pair.client.no_more_sessions(false).await.unwrap();
     let refused = pair.client.send_global_request("unknown@test", &[], true);
-    assert!(matches!(
-        within("reply", refused).await,
-        Err(russh::Error::RequestDenied)
-    ));
+    assert!(matches!(within("reply", refused).await, Err(russh::Error::RequestDenied)));
     let _ = pair.open().await;
 }

@@ -24,12 +24,7 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(flags: u8) -> Self {
-        Self {
-            key: Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap(),
-            flags,
-            counter: 258,
-            claims: None,
-        }
+        Self { key: Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap(), flags, counter: 258, claims: None }
     }
 
     pub(crate) fn public_key(&self, application: &str) -> PublicKey {
@@ -46,12 +41,7 @@ fn string(to: &mut Vec<u8>, bytes: &[u8]) {
 impl Signer for Authenticator {
     type Error = SendError;
 
-    async fn auth_sign(
-        &mut self,
-        _: &AgentIdentity,
-        _: Option<HashAlg>,
-        to_sign: Vec<u8>,
-    ) -> Result<Vec<u8>, Self::Error> {
+    async fn auth_sign(&mut self, _: &AgentIdentity, _: Option<HashAlg>, to_sign: Vec<u8>) -> Result<Vec<u8>, Self::Error> {
         let mut covered = digest(&SHA256, APPLICATION.as_bytes()).as_ref().to_vec();
         covered.push(self.flags);
         covered.extend(self.counter.to_be_bytes());
@@ -75,11 +65,7 @@ struct Open;
 impl server::Handler for Open {
     type Error = russh::Error;
 
-    async fn auth_publickey(
-        &mut self,
-        _: &str,
-        _: VerifiedPublicKey<'_>,
-    ) -> Result<Auth, Self::Error> {
+    async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         Ok(Auth::Accept)
     }
 }

@@ -13,11 +13,7 @@ struct Expecting(Option<SecurityKeyUse>);
 impl server::Handler for Expecting {
     type Error = russh::Error;
 
-    async fn auth_publickey(
-        &mut self,
-        _: &str,
-        key: VerifiedPublicKey<'_>,
-    ) -> Result<Auth, Self::Error> {
+    async fn auth_publickey(&mut self, _: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         Ok(match key.security_key == self.0 {
             true => Auth::Accept,
             false => Auth::reject(),
@@ -29,10 +25,7 @@ impl server::Handler for Expecting {
 async fn an_untouched_key_may_be_allowed() {
     let mut config = server_config();
     config.allow_untouched_security_keys = true;
-    let seen = SecurityKeyUse {
-        flags: 0,
-        counter: 258,
-    };
+    let seen = SecurityKeyUse { flags: 0, counter: 258 };
     assert!(!seen.user_present());
     assert!(!seen.user_verified());
     let connected = connect(config, client_config(), Expecting(Some(seen)));
@@ -45,10 +38,7 @@ async fn an_untouched_key_may_be_allowed() {
 
 #[tokio::test]
 async fn a_use_is_shown() {
-    let seen = SecurityKeyUse {
-        flags: TOUCHED | 0x04,
-        counter: 258,
-    };
+    let seen = SecurityKeyUse { flags: TOUCHED | 0x04, counter: 258 };
     assert!(seen.user_present() && seen.user_verified());
     let connected = connect(server_config(), client_config(), Expecting(Some(seen)));
     let (mut guest, _server) = within("connect", connected).await;

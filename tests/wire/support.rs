@@ -6,8 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::{PrivateKey, PublicKeyOrCertificate};
 use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::{PrivateKey, PublicKeyOrCertificate};
 use russh::server::Auth;
 use russh::{Channel, ChannelId, ChannelMsg, client, server};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,11 +39,7 @@ pub(crate) fn server_config() -> server::Config {
 }
 
 pub(crate) fn client_config() -> client::Config {
-    client::Config {
-        inactivity_timeout: None,
-        nodelay: true,
-        ..client::Config::default()
-    }
+    client::Config { inactivity_timeout: None, nodelay: true, ..client::Config::default() }
 }
 
 /// A client that trusts every host.
@@ -98,10 +94,8 @@ where
     H: server::Handler<Error = russh::Error> + Send + 'static,
 {
     let (near, far) = sockets().await;
-    let (running, guest) = tokio::join!(
-        server::run_stream(Arc::new(server), far, host),
-        client::connect_stream(Arc::new(client), near, Guest),
-    );
+    let (running, guest) =
+        tokio::join!(server::run_stream(Arc::new(server), far, host), client::connect_stream(Arc::new(client), near, Guest),);
     (guest.unwrap(), running.unwrap())
 }
 
@@ -116,28 +110,18 @@ impl Pair {
     pub(crate) async fn new(server: server::Config, client: client::Config) -> Self {
         let (channels, accepted) = unbounded_channel();
         let (client, server) = connect_in(server, client, Host { channels }).await;
-        Self {
-            client,
-            server,
-            accepted,
-        }
+        Self { client, server, accepted }
     }
 
     /// A session channel: the client's end and the server's.
     pub(crate) async fn open(&mut self) -> (Channel<client::Msg>, Channel<server::Msg>) {
-        let near = within("open", self.client.channel_open_session())
-            .await
-            .unwrap();
+        let near = within("open", self.client.channel_open_session()).await.unwrap();
         let far = within("accept", self.accepted.recv()).await.unwrap();
         (near, far)
     }
 }
 
-pub(crate) async fn connect_in<H>(
-    server: server::Config,
-    client: client::Config,
-    host: H,
-) -> (client::Handle<Guest>, server::Handle)
+pub(crate) async fn connect_in<H>(server: server::Config, client: client::Config, host: H) -> (client::Handle<Guest>, server::Handle)
 where
     H: server::Handler<Error = russh::Error> + Send + 'static,
 {

@@ -20,22 +20,14 @@ impl client::Handler for Noting {
         Ok(true)
     }
 
-    async fn kex_done(
-        &mut self,
-        secret: Option<&[u8]>,
-        _: &russh::Names,
-        _: &mut client::Session,
-    ) -> Result<(), Self::Error> {
+    async fn kex_done(&mut self, secret: Option<&[u8]>, _: &russh::Names, _: &mut client::Session) -> Result<(), Self::Error> {
         *self.0.lock().unwrap() = secret.map(Masked::of);
         Ok(())
     }
 }
 
 async fn after_the_exchange(kex: kex::Name) -> Vec<String> {
-    let preferred = Preferred {
-        kex: Cow::Owned(vec![kex]),
-        ..Preferred::default()
-    };
+    let preferred = Preferred { kex: Cow::Owned(vec![kex]), ..Preferred::default() };
     let (mut server, mut client) = (server_config(), client_config());
     server.preferred = preferred.clone();
     client.preferred = preferred;

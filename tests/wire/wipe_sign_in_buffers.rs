@@ -23,12 +23,7 @@ impl server::Handler for Porter {
         })
     }
 
-    async fn auth_keyboard_interactive<'a>(
-        &'a mut self,
-        _: &str,
-        _: &str,
-        response: Option<Response<'a>>,
-    ) -> Result<Auth, Self::Error> {
+    async fn auth_keyboard_interactive<'a>(&'a mut self, _: &str, _: &str, response: Option<Response<'a>>) -> Result<Auth, Self::Error> {
         Ok(match response {
             None => Auth::Partial {
                 name: "".into(),
@@ -47,8 +42,7 @@ impl server::Handler for Porter {
 async fn a_password_is_gone_after_the_sign_in() {
     let secret = Arc::new(Masked::fresh());
     let porter = Porter(secret.clone());
-    let (mut guest, _server) =
-        within("connect", connect(server_config(), client_config(), porter)).await;
+    let (mut guest, _server) = within("connect", connect(server_config(), client_config(), porter)).await;
     let signed_in = guest.authenticate_password("guest", secret.reveal());
     assert!(within("sign in", signed_in).await.unwrap().success());
     assert_eq!(secret.found(Stacks::Search), [""; 0]);
@@ -57,11 +51,7 @@ async fn a_password_is_gone_after_the_sign_in() {
 #[tokio::test]
 async fn a_refused_password_is_gone_too() {
     let (secret, other) = (Masked::fresh(), Arc::new(Masked::fresh()));
-    let (mut guest, _server) = within(
-        "connect",
-        connect(server_config(), client_config(), Porter(other)),
-    )
-    .await;
+    let (mut guest, _server) = within("connect", connect(server_config(), client_config(), Porter(other))).await;
     let refused = guest.authenticate_password("guest", secret.reveal());
     assert!(!within("refusal", refused).await.unwrap().success());
     assert_eq!(secret.found(Stacks::Search), [""; 0]);
@@ -71,18 +61,11 @@ async fn a_refused_password_is_gone_too() {
 async fn an_answer_is_gone_after_the_sign_in() {
     let secret = Arc::new(Masked::fresh());
     let porter = Porter(secret.clone());
-    let (mut guest, _server) =
-        within("connect", connect(server_config(), client_config(), porter)).await;
+    let (mut guest, _server) = within("connect", connect(server_config(), client_config(), porter)).await;
     let start = guest.authenticate_keyboard_interactive_start("guest", None);
-    assert!(matches!(
-        within("prompt", start).await.unwrap(),
-        Step::InfoRequest { .. }
-    ));
+    assert!(matches!(within("prompt", start).await.unwrap(), Step::InfoRequest { .. }));
     let answers = vec![secret.reveal(), String::from("123456")];
     let answered = guest.authenticate_keyboard_interactive_respond(answers);
-    assert!(matches!(
-        within("sign in", answered).await.unwrap(),
-        Step::Success
-    ));
+    assert!(matches!(within("sign in", answered).await.unwrap(), Step::Success));
     assert_eq!(secret.found(Stacks::Search), [""; 0]);
 }

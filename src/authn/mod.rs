@@ -1,0 +1,115 @@
+//! What was presented → who it is. Looks up, counts failures, records; never decides what somebody may do.
+
+mod throttle;
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+pub use throttle::{Rate, RateError, Throttle};
+
+use crate::audit::Log;
+use crate::clock::Clock;
+use crate::model::{Event, EventName, User, UserId};
+use crate::store::{self, Store, users};
+
+/// How often sign-ins may fail before they are refused unseen.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Per address (IPv6: per /64 network).
+    pub failures_per_address: Rate,
+    /// Per person, whatever the address.
+    pub failures_per_person: Rate,
+    /// Failed sign-ins that are written to the audit log; beyond that they are only counted.
+    pub recorded_failures: Rate,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { failures_per_address: Rate::per_minute(30), failures_per_person: Rate::per_minute(30), recorded_failures: Rate::per_minute(600) }
+    }
+}
+
+/// Knows persons by their keys.
+#[derive(Clone, Debug)]
+pub struct Authn {
+    store: Store,
+    log: Log,
+    clock: Clock,
+    addresses: Arc<Mutex<Throttle<IpAddr>>>,
+    persons: Arc<Mutex<Throttle<UserId>>>,
+    records: Arc<Mutex<Throttle<()>>>,
+}
+
+impl Authn {
+    /// For the persons of this ledger.
+    pub fn new(config: &Config, store: Store, log: Log, clock: Clock) -> Self {
+        Self {
+            store,
+            log,
+            clock,
+            addresses: Arc::new(Mutex::new(Throttle::new(config.failures_per_address))),
+            persons: Arc::new(Mutex::new(Throttle::new(config.failures_per_person))),
+            records: Arc::new(Mutex::new(Throttle::new(config.recorded_failures))),
+        }
+    }
+
+    /// Whether somebody from this address may try to sign in now.
+    pub fn may_try(&self, from: IpAddr) -> bool {
+        self.addresses.lock().is_ok_and(|mut t| t.has_left(&network(from), self.clock.now()))
+    }
+
+    /// The enabled person whose key it is, unless their sign-ins fail too often. An unknown key, a disabled person and a
+    /// throttled one take the same look-up and get the same answer.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn by_key(&self, fingerprint: String) -> Result<Option<User>, store::Error> {
+        let found = self.store.read(move |c| users::by_fingerprint(c, &fingerprint)).await?;
+        Ok(found.filter(|user| !user.disabled && self.persons.lock().is_ok_and(|mut t| t.has_left(&user.id, self.clock.now()))))
+    }
+
+    /// Records a sign-in.
+    pub async fn accepted(&self, user: &User, from: SocketAddr, fingerprint: &str, client: &str, algorithm: &str) {
+        let event = Event::new(EventName::SigninAccepted, user.name.to_string())
+            .with("client", from)
+            .with("key", fingerprint)
+            .with("algorithm", algorithm)
+            .with("version", client);
+        // Not fatal here: whatever this person does next is refused with a sentence if it cannot be witnessed.
+        if let Err(error) = self.log.record(event).await {
+            tracing::error!(target: "keyward::authn", %error, "a sign-in was not recorded");
+        }
+    }
+
+    /// Counts and records a sign-in that failed. `person`: whose key was offered without a good signature.
+    pub async fn refused(&self, from: SocketAddr, person: Option<UserId>, asked_for: &str, why: &str) {
+        let now = self.clock.now();
+        if let Ok(mut addresses) = self.addresses.lock() {
+            addresses.spend(network(from.ip()), now);
+        }
+        if let (Some(person), Ok(mut persons)) = (person, self.persons.lock()) {
+            persons.spend(person, now);
+        }
+        let record = self.records.lock().is_ok_and(|mut t| {
+            let left = t.has_left(&(), now);
+            t.spend((), now);
+            left
+        });
+        if !record {
+            return;
+        }
+        let event = Event::new(EventName::SigninRefused, "-").with("client", from).with("asked_for", asked_for).denied(why);
+        if let Err(error) = self.log.record(event).await {
+            tracing::error!(target: "keyward::authn", %error, "a refused sign-in was not recorded");
+        }
+    }
+}
+
+/// What counts as one address: of IPv6 the /64 network, which is what one customer has.
+fn network(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+        v4 => v4,
+    }
+}

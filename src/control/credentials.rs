@@ -1,0 +1,232 @@
+//! Verbs about credentials: everything but the secret, which passes through to custody unseen. Somebody else's personal
+//! credential does not exist here, for no role.
+
+use rusqlite::Connection;
+
+use super::api::{CredentialRef, Reply, ScopeWord, SecretForm, Secrets};
+use super::desk::Call;
+use super::error::Error;
+use super::rights::{Reach, Verb, change_of, sees};
+use super::view::{CredentialView, Data, DeletedView, PublicKeyView};
+use crate::custody::{Edit, NewSecret};
+use crate::model::{Credential, EndReason, EventName, Host, HostId, Login, Name, Scope, UserId};
+use crate::store::{self, credentials};
+use crate::vault::Form;
+
+impl Call<'_> {
+    pub(super) async fn credential_add(&self, name: Name, username: Login, form: SecretForm, scope: ScopeWord, secrets: Secrets) -> Result<Reply, Error> {
+        let scope = self.scope(scope);
+        let secret = new_secret(form, secrets)?;
+        let event = self.event(EventName::CredentialAdded);
+        let told = move |c: &Credential| event.credential(c).with("scope", &c.scope).with("kind", c.kind);
+        let added = self.parts.custody.add_credential(name, scope, username, secret, told).await?;
+        let said = format!("{} credential {} added", added.scope, added.name);
+        let hint = format!("attach it to a host: keyward credential attach {} --host HOST{}", added.name, mine_flag(&added.scope));
+        Ok(Reply::done(Data::Credential(self.credential_view(&added).await?), said).note(hint))
+    }
+
+    pub(super) async fn credential_list(&self) -> Result<Reply, Error> {
+        let (workspace, me) = (self.workspace.clone(), self.actor.id);
+        let seen: Vec<HostId> = self.visible_hosts().await?.iter().map(|h| h.id).collect();
+        let list = self
+            .parts
+            .store
+            .read(move |c| -> Result<Vec<CredentialView>, store::Error> {
+                credentials::visible(c, &workspace, me)?.iter().map(|cr| credential_view(c, cr, &seen)).collect()
+            })
+            .await?;
+        Ok(Reply::of(Data::Credentials(list)))
+    }
+
+    pub(super) async fn credential_show(&self, wanted: CredentialRef) -> Result<Reply, Error> {
+        let credential = self.credential(wanted).await?;
+        Ok(Reply::of(Data::Credential(self.credential_view(&credential).await?)))
+    }
+
+    pub(super) async fn credential_public_key(&self, wanted: CredentialRef) -> Result<Reply, Error> {
+        let credential = self.credential(wanted).await?;
+        match (credential.public_key, credential.fingerprint) {
+            (Some(public_key), Some(fingerprint)) => Ok(Reply::of(Data::PublicKey(PublicKeyView { name: credential.name, fingerprint, public_key }))),
+            _ => Err(Error::unfit(format!("credential {} is a password and has no public key", credential.name), "see which are keys: keyward credential list")),
+        }
+    }
+
+    pub(super) async fn credential_edit(
+        &self,
+        wanted: CredentialRef,
+        username: Option<Login>,
+        form: Option<SecretForm>,
+        rename: Option<Name>,
+        secrets: Secrets,
+    ) -> Result<Reply, Error> {
+        let credential = self.credential_to_change(wanted).await?;
+        if username.is_none() && form.is_none() && rename.is_none() {
+            return Err(Error::unfit("nothing to change was given", "see what can be changed: keyward credential edit --help"));
+        }
+        let secret = form.map(|form| new_secret(form, secrets)).transpose()?;
+        let changed: Vec<&str> = [(rename.is_some(), "name"), (username.is_some(), "username"), (secret.is_some(), "secret")]
+            .into_iter()
+            .filter_map(|(is, word)| is.then_some(word))
+            .collect();
+        let event = self.event(EventName::CredentialEdited).with("changed", changed.join(","));
+        let edit = Edit { name: rename, username, secret };
+        let edited = self.parts.custody.edit_credential(credential.id, edit, move |c| event.credential(c)).await?;
+        let said = format!("credential {} changed", edited.name);
+        Ok(Reply::done(Data::Credential(self.credential_view(&edited).await?), said))
+    }
+
+    pub(super) async fn credential_delete(&self, wanted: CredentialRef, end_sessions: bool) -> Result<Reply, Error> {
+        let credential = self.credential_to_change(wanted).await?;
+        let event = self.event(EventName::CredentialDeleted).credential(&credential);
+        let deleted = self.parts.custody.delete_credential(credential.id, event).await?;
+        if end_sessions {
+            for session in &deleted.live {
+                self.parts.sessions.end(*session, EndReason::Ended);
+            }
+        }
+        let name = credential.name.clone();
+        let said = format!("credential {name} deleted");
+        let view = DeletedView { name, shredded: deleted.shredded, live_sessions: deleted.live, ended: end_sessions };
+        let live = view.live_sessions.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut reply = Reply::done(Data::Deleted(view), said);
+        if !deleted.shredded {
+            reply = reply.note("a reader holds the write-ahead log: the sealed bytes leave the files with the next checkpoint");
+        }
+        Ok(match (live.as_slice(), end_sessions) {
+            ([], _) => reply,
+            (_, true) => reply.note(format!("ended the sessions that it opened: {}", live.join(" "))),
+            (_, false) => reply.note(format!("sessions that it opened still live: {}; end one: keyward session end ID", live.join(" "))),
+        })
+    }
+
+    pub(super) async fn credential_attach(&self, wanted: CredentialRef, host: Name, mine: bool) -> Result<Reply, Error> {
+        let host = self.host(host).await?;
+        let credential = self.credential(wanted).await?;
+        // Whoever may bind a workspace's secret to a machine of their choice would get to read it there.
+        if mine && matches!(credential.scope, Scope::Workspace(_)) && self.reach_of(Verb::CredentialAttach) != Reach::All {
+            let (id, at) = (credential.id, host.id);
+            if self.parts.store.read(move |c| credentials::binding(c, id, at)).await?.is_none() {
+                return Err(self.forbidden(Verb::CredentialAttachMine, "a workspace credential is brought to a host by an owner or admin first"));
+            }
+        }
+        self.attach(&credential, &host, mine).await?;
+        let said = format!("credential {} attached to {} {}", credential.name, host.name, whom(mine));
+        Ok(Reply::done(Data::Host(self.view(&host).await?), said))
+    }
+
+    pub(super) async fn credential_detach(&self, wanted: CredentialRef, host: Name, mine: bool) -> Result<Reply, Error> {
+        let host = self.host(host).await?;
+        let credential = self.credential(wanted).await?;
+        self.detach(&credential, &host, mine).await?;
+        let said = format!("credential {} detached from {} {}", credential.name, host.name, whom(mine));
+        Ok(Reply::done(Data::Host(self.view(&host).await?), said))
+    }
+
+    pub(super) async fn attach(&self, credential: &Credential, host: &Host, mine: bool) -> Result<(), Error> {
+        let event = self.event(EventName::CredentialAttached).host(host).credential(credential).with("for", self.chooser_word(mine));
+        Ok(self.parts.custody.attach(credential.id, host.id, self.chooser(mine), event).await?)
+    }
+
+    pub(super) async fn detach(&self, credential: &Credential, host: &Host, mine: bool) -> Result<(), Error> {
+        let event = self.event(EventName::CredentialDetached).host(host).credential(credential).with("for", self.chooser_word(mine));
+        self.parts.custody.detach(credential.id, host.id, self.chooser(mine), event).await.map_err(|e| match e {
+            crate::custody::Error::Missing(_) => Error::unfit(
+                format!("credential {} is not attached to {} {}", credential.name, host.name, whom(mine)),
+                format!("see what is attached: keyward host show {}", host.name),
+            ),
+            e => e.into(),
+        })
+    }
+
+    /// A credential that the caller may see: their own hides the workspace's of the same name.
+    pub(super) async fn credential(&self, wanted: CredentialRef) -> Result<Credential, Error> {
+        let scopes = match wanted.scope {
+            Some(word) => vec![self.scope(word)],
+            None => vec![self.own(), self.shared()],
+        };
+        let name = wanted.name.clone();
+        let found = self
+            .parts
+            .store
+            .read(move |c| -> Result<Option<Credential>, store::Error> {
+                for scope in &scopes {
+                    if let Some(found) = credentials::by_name(c, scope, &name)? {
+                        return Ok(Some(found));
+                    }
+                }
+                Ok(None)
+            })
+            .await?;
+        found.filter(|c| sees(self.actor.id, &c.scope)).ok_or_else(|| Error::no_such("credential", wanted.name, "credential list"))
+    }
+
+    async fn credential_to_change(&self, wanted: CredentialRef) -> Result<Credential, Error> {
+        let credential = self.credential(wanted).await?;
+        let verb = change_of(&credential);
+        if self.reach_of(verb) == Reach::No {
+            return Err(self.forbidden(verb, "owners and admins change what is the workspace's"));
+        }
+        Ok(credential)
+    }
+
+    async fn credential_view(&self, credential: &Credential) -> Result<CredentialView, Error> {
+        let seen: Vec<HostId> = self.visible_hosts().await?.iter().map(|h| h.id).collect();
+        let credential = credential.clone();
+        Ok(self.parts.store.read(move |c| credential_view(c, &credential, &seen)).await?)
+    }
+
+    fn scope(&self, word: ScopeWord) -> Scope {
+        match word {
+            ScopeWord::Personal => self.own(),
+            ScopeWord::Workspace => self.shared(),
+        }
+    }
+
+    fn chooser(&self, mine: bool) -> Option<UserId> {
+        mine.then_some(self.actor.id)
+    }
+
+    fn chooser_word(&self, mine: bool) -> String {
+        if mine { self.actor.name.to_string() } else { "everybody".to_owned() }
+    }
+}
+
+fn whom(mine: bool) -> &'static str {
+    if mine { "for you" } else { "for everybody" }
+}
+
+fn mine_flag(scope: &Scope) -> &'static str {
+    match scope {
+        Scope::Personal(_) => " --mine",
+        Scope::Workspace(_) => "",
+    }
+}
+
+fn new_secret(form: SecretForm, secrets: Secrets) -> Result<NewSecret, Error> {
+    let secret = secrets.material.ok_or(Error::SecretMissing)?;
+    let (form, word) = match form {
+        SecretForm::Password => (Form::Password, "password"),
+        SecretForm::Key => (Form::PrivateKey, "key"),
+    };
+    if secret.is_empty() {
+        return Err(Error::SecretEmpty(word));
+    }
+    Ok(NewSecret { form, secret, passphrase: secrets.passphrase })
+}
+
+/// A member reads of a credential only the hosts that they may see.
+fn credential_view(c: &Connection, credential: &Credential, seen: &[HostId]) -> Result<CredentialView, store::Error> {
+    let hosts = credentials::hosts_of(c, credential.id)?.into_iter().filter(|(id, _)| seen.contains(id)).map(|(_, name)| name).collect();
+    Ok(CredentialView {
+        id: credential.id,
+        name: credential.name.clone(),
+        scope: credential.scope.word().to_owned(),
+        username: credential.username.clone(),
+        kind: credential.kind.to_string(),
+        fingerprint: credential.fingerprint.clone(),
+        hosts,
+        updated_at: credential.updated_at,
+        last_used_at: credential.last_used_at,
+        created_at: credential.created_at,
+    })
+}

@@ -1,0 +1,229 @@
+//! The desk: reads who asks, looks into the table of rights, lets the verb's own file answer, and has refusals audited.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::mpsc;
+
+use super::api::{Caller, Command, Door, Reply, Secrets};
+use super::error::Error;
+use super::rights::{Reach, Verb};
+use crate::audit::Log;
+use crate::authz::Guard;
+use crate::clock::{Clock, Time};
+use crate::custody::Custody;
+use crate::model::{Address, DEFAULT_WORKSPACE, Event, EventName, Name, Scope, User};
+use crate::sessions::Registry;
+use crate::store::{self, Store, users};
+use crate::target;
+
+/// Where pieces of a long answer go before the reply itself. Whoever reads them slowly slows down who writes them.
+pub type Output = mpsc::Sender<String>;
+
+/// What `status` and `ssh-config` say about the daemon.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// When it began to accept connections.
+    pub started_at: Time,
+    /// Where it listens, as bound.
+    pub listen: String,
+    /// How clients reach it, if that was configured.
+    pub public: Option<Address>,
+    /// The fingerprints of its own host keys.
+    pub host_keys: Vec<String>,
+    /// How the vault is: `unsealed`.
+    pub vault: String,
+    /// Leases that are open now.
+    pub leases: Arc<AtomicU64>,
+}
+
+/// What the desk works with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The ledger.
+    pub store: Store,
+    /// The witness.
+    pub log: Log,
+    /// The way to the vault.
+    pub custody: Custody,
+    /// The bell that living sessions hear.
+    pub guard: Guard,
+    /// The time.
+    pub clock: Clock,
+    /// Living sessions.
+    pub sessions: Registry,
+    /// How hosts are dialled, for `host trust`.
+    pub target: target::Config,
+    /// The key that signs checkpoints.
+    pub verify_key: [u8; 32],
+    /// The checkpoint file.
+    pub checkpoints: PathBuf,
+    /// About the daemon.
+    pub facts: Facts,
+}
+
+/// The desk. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Desk(Arc<Parts>);
+
+/// One call: who asks, where, and how far the verb reaches for them.
+pub(super) struct Call<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) actor: User,
+    pub(super) workspace: Name,
+    pub(super) reach: Reach,
+}
+
+impl Desk {
+    /// A desk over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Answers a verb.
+    ///
+    /// # Errors
+    /// Why it was not done; then nothing was changed, unless the error says what was.
+    pub async fn handle(&self, caller: Caller, command: Command, secrets: Secrets, out: &Output) -> Result<Reply, Error> {
+        let verb = command.verb();
+        let user = caller.user;
+        let actor = self.0.store.read(move |c| users::by_id(c, user)).await?.ok_or(Error::UnknownCaller)?;
+        let name = actor.name.clone();
+        let answer = match self.0.admit(actor, &caller, verb) {
+            Ok(call) => Box::pin(call.answer(command, secrets, out)).await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(e @ (Error::Forbidden { .. } | Error::Disabled)) = &answer {
+            let door = match caller.door {
+                Door::Local => "local",
+                Door::Ssh => "ssh",
+            };
+            let mut event = Event::new(EventName::VerbRefused, name.to_string()).denied(e.to_string()).with("verb", verb.as_str()).with("door", door);
+            if let Some(client) = caller.client {
+                event = event.with("client", client);
+            }
+            self.0.log.record(event).await?;
+        }
+        answer
+    }
+
+    /// The person at the local door. A uid that nobody has is refused, and that is audited.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUid`].
+    pub async fn caller_of_uid(&self, uid: u32) -> Result<Caller, Error> {
+        match self.0.store.read(move |c| users::by_uid(c, uid)).await? {
+            Some(user) => Ok(Caller { user: user.id, door: Door::Local, client: None, workspace: default_workspace()? }),
+            None => {
+                let event = Event::new(EventName::SigninRefused, "-").denied("no person has this uid").with("door", "local").count("uid", u64::from(uid));
+                self.0.log.record(event).await?;
+                Err(Error::UnknownUid(uid))
+            }
+        }
+    }
+}
+
+/// The name of the workspace that every home has.
+///
+/// # Errors
+/// None in practice: the name is a constant.
+fn default_workspace() -> Result<Name, Error> {
+    DEFAULT_WORKSPACE.parse().map_err(|_| Error::Store(store::Error::Malformed("the default workspace".to_owned())))
+}
+
+impl Parts {
+    fn admit(&self, actor: User, caller: &Caller, verb: Verb) -> Result<Call<'_>, Error> {
+        if actor.disabled {
+            return Err(Error::Disabled);
+        }
+        if caller.workspace.as_str() != DEFAULT_WORKSPACE {
+            return Err(Error::NoWorkspace(caller.workspace.clone()));
+        }
+        let reach = verb.reach(actor.role);
+        if reach == Reach::No {
+            return Err(Error::Forbidden { verb: verb.as_str(), role: actor.role, why: None });
+        }
+        Ok(Call { parts: self, actor, workspace: caller.workspace.clone(), reach })
+    }
+}
+
+impl Call<'_> {
+    async fn answer(self, command: Command, secrets: Secrets, out: &Output) -> Result<Reply, Error> {
+        match command {
+            Command::Status => self.status().await,
+            Command::UserAdd { name, keys, role, uid } => self.user_add(name, &keys, role, uid).await,
+            Command::UserList => self.user_list().await,
+            Command::UserShow { name } => self.user_show(name).await,
+            Command::UserDisable { name } => self.user_set_disabled(name, true).await,
+            Command::UserEnable { name } => self.user_set_disabled(name, false).await,
+            Command::UserRemove { name } => self.user_remove(name).await,
+            Command::UserKeyAdd { name, keys } => self.user_key_add(name, &keys).await,
+            Command::UserKeyList { name } => self.user_key_list(name).await,
+            Command::UserKeyRemove { name, fingerprint } => self.user_key_remove(name, fingerprint).await,
+            Command::GroupAdd { name } => self.group_add(name).await,
+            Command::GroupList => self.group_list().await,
+            Command::GroupRemove { name } => self.group_remove(name).await,
+            Command::GroupJoin { group, user } => self.group_member(group, user, true).await,
+            Command::GroupLeave { group, user } => self.group_member(group, user, false).await,
+            Command::HostAdd { name, address, credential, tags, host_keys, trust_first_use } => {
+                self.host_add(super::hosts::NewHost { name, address, credential, tags, host_keys, trust_first_use }).await
+            }
+            Command::HostList => self.host_list().await,
+            Command::HostShow { name } => self.host_show(name).await,
+            Command::HostEdit { name, change } => self.host_edit(name, change).await,
+            Command::HostRemove { name } => self.host_remove(name).await,
+            Command::HostProbe { name } => self.host_probe(name).await,
+            Command::HostTrust { name, fingerprints } => self.host_trust(name, fingerprints).await,
+            Command::CredentialAdd { name, username, form, scope } => self.credential_add(name, username, form, scope, secrets).await,
+            Command::CredentialList => self.credential_list().await,
+            Command::CredentialShow { credential } => self.credential_show(credential).await,
+            Command::CredentialPublicKey { credential } => self.credential_public_key(credential).await,
+            Command::CredentialEdit { credential, username, form, rename } => self.credential_edit(credential, username, form, rename, secrets).await,
+            Command::CredentialDelete { credential, end_sessions } => self.credential_delete(credential, end_sessions).await,
+            Command::CredentialAttach { credential, host, mine } => self.credential_attach(credential, host, mine).await,
+            Command::CredentialDetach { credential, host, mine } => self.credential_detach(credential, host, mine).await,
+            Command::GrantAdd { grant } => self.grant_add(grant).await,
+            Command::GrantList => self.grant_list().await,
+            Command::GrantRemove { id } => self.grant_remove(id).await,
+            Command::GrantExplain { user, host, action, from } => self.grant_explain(user, host, action, from).await,
+            Command::SessionList { live, limit } => self.session_list(live, limit).await,
+            Command::SessionShow { id } => self.session_show(id).await,
+            Command::SessionEnd { id } => self.session_end(id).await,
+            Command::AuditList { since, user, host, limit } => self.audit_list(since, user, host, limit).await,
+            Command::AuditVerify { checkpoints } => self.audit_verify(checkpoints).await,
+            Command::AuditExport { since } => self.audit_export(since, out).await,
+            Command::SshConfig { user } => self.ssh_config(user).await,
+        }
+    }
+
+    /// An event of this call's person.
+    pub(super) fn event(&self, name: EventName) -> Event {
+        Event::new(name, self.actor.name.to_string())
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> Time {
+        self.parts.clock.now()
+    }
+
+    /// How far another verb reaches for this person.
+    pub(super) fn reach_of(&self, verb: Verb) -> Reach {
+        verb.reach(self.actor.role)
+    }
+
+    /// Refused, for a reason that is not in the table alone.
+    pub(super) fn forbidden(&self, verb: Verb, why: &'static str) -> Error {
+        Error::Forbidden { verb: verb.as_str(), role: self.actor.role, why: Some(why) }
+    }
+
+    /// Where credentials of the workspace belong to.
+    pub(super) fn shared(&self) -> Scope {
+        Scope::Workspace(self.workspace.clone())
+    }
+
+    /// Where this person's own belong to.
+    pub(super) fn own(&self) -> Scope {
+        Scope::Personal(self.actor.id)
+    }
+}

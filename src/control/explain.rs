@@ -1,0 +1,94 @@
+//! `grant explain`: the law's own reasoning, grant by grant, and which credential would sign in. Decides nothing itself.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::api::Reply;
+use super::desk::Call;
+use super::error::Error;
+use super::grants::Subjects;
+use super::hosts::facts;
+use super::rights::{Reach, Verb, reaches, sees};
+use super::view::{ConsideredView, Data, ExplainedView, PERSONAL, action_word};
+use crate::authz::{self, Considered, Judgement};
+use crate::model::{Action, Actions, Credential, Name};
+use crate::store::{self, credentials};
+
+/// From where, if nobody says: this machine.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+impl Call<'_> {
+    pub(super) async fn grant_explain(&self, user: Name, host: Name, action: Option<Action>, from: Option<IpAddr>) -> Result<Reply, Error> {
+        let user = self.person(user).await?;
+        if !reaches(self.reach, &self.actor, user.id) {
+            return Err(self.forbidden(Verb::GrantExplain, "you may ask only about yourself"));
+        }
+        let host = self.host(host).await?;
+        let from = from.unwrap_or(HERE);
+        let (asked, now) = (host.clone(), self.now());
+        let read = self
+            .parts
+            .store
+            .read(move |c| -> Result<_, store::Error> {
+                let own = credentials::chosen(c, asked.id, Some(user.id))?;
+                let credential = if own.is_some() { own } else { credentials::chosen(c, asked.id, None)? };
+                Ok((facts(c, user.id, &asked)?, credential, Subjects::read(c)?))
+            })
+            .await?;
+        let (Some(facts), credential, subjects) = read else { return Err(Error::no_such("user", user.name, "user list")) };
+        let judgement = authz::explain(&facts, from, now);
+        let (allowed, reason) = verdict(&judgement, action, credential.as_ref(), &host.name);
+        let (reach, deciding) = judgement.result.clone().unwrap_or_default();
+        let everything = self.reach == Reach::All;
+        let grants = judgement
+            .considered
+            .iter()
+            .filter(|(_, found)| everything || !matches!(found, Considered::NotTheirs | Considered::OtherHosts))
+            .map(|(grant, found)| ConsideredView {
+                id: grant.id,
+                to: subjects.name(&grant.to),
+                hosts: grant.hosts.to_string(),
+                outcome: outcome(found),
+                decides: deciding.contains(&grant.id) && action.is_none_or(|a| grant.allow.has(a)),
+            })
+            .collect();
+        let shown = |c: &Credential| if sees(self.actor.id, &c.scope) { c.name.to_string() } else { PERSONAL.to_owned() };
+        Ok(Reply::of(Data::Explained(ExplainedView {
+            user: facts.user.name,
+            host: host.name,
+            action: action_word(action),
+            from: from.to_string(),
+            allowed,
+            reason,
+            allow: reach.actions,
+            commands: reach.commands,
+            ends_at: reach.ends_at,
+            credential: credential.as_ref().map(shown),
+            grants,
+        })))
+    }
+}
+
+fn outcome(found: &Considered) -> String {
+    match found {
+        Considered::NotTheirs => "given to somebody else".to_owned(),
+        Considered::OtherHosts => "covers other hosts".to_owned(),
+        Considered::Condition(why) => why.clone(),
+        Considered::Allows(actions) => format!("allows {actions}"),
+    }
+}
+
+fn verdict(judgement: &Judgement, action: Option<Action>, credential: Option<&Credential>, host: &Name) -> (bool, String) {
+    match (&judgement.result, action) {
+        (Err(denial), _) => (false, denial.to_string()),
+        (Ok((reach, _)), Some(action)) if !reach.allows(action) => (false, format!("no grant that holds allows {action}; allowed is {}", shown(reach.actions))),
+        (Ok((reach, ids)), _) => {
+            let by = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            let reason = format!("{by} allows {}", shown(reach.actions));
+            if credential.is_some() { (true, reason) } else { (true, format!("{reason}; but no credential is attached to {host} for this person")) }
+        }
+    }
+}
+
+fn shown(actions: Actions) -> String {
+    if actions.is_empty() { "nothing".to_owned() } else { actions.to_string() }
+}

@@ -1,0 +1,306 @@
+//! Verbs about hosts. Changes of address and pins go through custody, which binds secrets anew or lets them go.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::api::{CredentialRef, HostChange, Reply, ScopeWord};
+use super::desk::Call;
+use super::error::Error;
+use super::keys;
+use super::rights::{Reach, Verb, sees};
+use super::view::{Data, HostView, PERSONAL};
+use crate::authz;
+use crate::model::{Address, Credential, Event, EventName, Host, HostKey, Name, UserId};
+use crate::store::{self, credentials, grants, hosts, users};
+
+/// The most tags of a host, and the longest key or value.
+const TAGS: usize = 64;
+const TAG_LENGTH: usize = 128;
+
+/// A host as it is to be added.
+pub(super) struct NewHost {
+    pub(super) name: Name,
+    pub(super) address: Address,
+    pub(super) credential: Option<Name>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) host_keys: Vec<String>,
+    pub(super) trust_first_use: bool,
+}
+
+impl Call<'_> {
+    pub(super) async fn host_add(&self, new: NewHost) -> Result<Reply, Error> {
+        check_tags(&new.tags)?;
+        let pins = self.pins(&new.host_keys, "given")?;
+        // Looked up before the host is made: a wrong name changes nothing.
+        let credential = match new.credential {
+            Some(name) => Some(self.default_credential(name).await?),
+            None => None,
+        };
+        let host = Host {
+            id: self.parts.clock.fresh(),
+            name: new.name,
+            workspace: self.workspace.clone(),
+            address: new.address,
+            tags: new.tags,
+            trust_first_use: new.trust_first_use,
+            host_keys: pins,
+            created_at: self.now(),
+        };
+        let mut events = vec![self.event(EventName::HostAdded).host(&host).with("address", &host.address).with("trust_first_use", host.trust_first_use)];
+        events.extend(host.host_keys.iter().map(|k| self.pin_event(&host, k)));
+        let made = host.clone();
+        let added = self
+            .parts
+            .log
+            .change(move |c| -> Result<((), Vec<Event>), store::Error> {
+                hosts::insert(c, &made)?;
+                Ok(((), events))
+            })
+            .await?;
+        added.into_inner();
+        self.parts.guard.ring();
+        if let Some(credential) = &credential {
+            self.attach(credential, &host, false)
+                .await
+                .map_err(|e| Error::Halfway { done: format!("host {} was added", host.name), error: Box::new(e) })?;
+        }
+        let reply = Reply::done(Data::Host(self.view(&host).await?), format!("host {} added", host.name));
+        Ok(if host.host_keys.is_empty() && !host.trust_first_use {
+            let name = &host.name;
+            reply.note(format!("no host key is pinned, so nobody can connect yet: keyward host trust {name}"))
+        } else {
+            reply
+        })
+    }
+
+    pub(super) async fn host_list(&self) -> Result<Reply, Error> {
+        let seen = self.visible_hosts().await?;
+        let me = self.actor.id;
+        let list =
+            self.parts.store.read(move |c| -> Result<Vec<HostView>, store::Error> { seen.iter().map(|h| host_view(c, h, me)).collect() }).await?;
+        Ok(Reply::of(Data::Hosts(list)))
+    }
+
+    pub(super) async fn host_show(&self, name: Name) -> Result<Reply, Error> {
+        let host = self.host(name).await?;
+        Ok(Reply::of(Data::Host(self.view(&host).await?)))
+    }
+
+    pub(super) async fn host_edit(&self, name: Name, change: HostChange) -> Result<Reply, Error> {
+        let before = self.host(name).await?;
+        check_tags(&change.tags)?;
+        if change == HostChange::default() {
+            return Err(Error::unfit("nothing to change was given", "see what can be changed: keyward host edit --help"));
+        }
+        let credential = match change.credential {
+            Some(name) => Some(self.default_credential(name).await?),
+            None => None,
+        };
+        let mut after = before.clone();
+        after.address = change.address.unwrap_or(after.address);
+        after.name = change.rename.unwrap_or(after.name);
+        after.trust_first_use = change.trust_first_use.unwrap_or(after.trust_first_use);
+        after.tags.retain(|key, _| !change.untags.contains(key));
+        after.tags.extend(change.tags);
+        check_tags(&after.tags)?;
+        if !change.host_keys.is_empty() {
+            after.host_keys = self.pins(&change.host_keys, "given")?;
+        }
+        let mut notes = Vec::new();
+        let renamed = before.name != after.name;
+        if after != before {
+            let events = self.edit_events(&before, &after);
+            let changed = self.parts.custody.change_host(before.clone(), after.clone(), events).await?;
+            notes.extend(detached_note(changed.personal_detached));
+            after = changed.host;
+        }
+        let halfway = |error: Error| Error::Halfway { done: format!("host {} was changed", after.name), error: Box::new(error) };
+        if let Some(credential) = &credential {
+            self.attach(credential, &after, false).await.map_err(halfway)?;
+        } else if change.no_credential {
+            let id = after.id;
+            let chosen = self.parts.store.read(move |c| credentials::chosen(c, id, None)).await?;
+            if let Some(credential) = chosen {
+                self.detach(&credential, &after, false).await.map_err(halfway)?;
+            }
+        }
+        if before.address != after.address && !after.host_keys.is_empty() && change.host_keys.is_empty() {
+            notes.push(format!("the pinned keys stay; if the new address is another machine: keyward host trust {}", after.name));
+        }
+        if renamed {
+            notes.push(format!("grants that name {} do not cover {}: keyward grant list", before.name, after.name));
+        }
+        let mut reply = Reply::done(Data::Host(self.view(&after).await?), format!("host {} changed", after.name));
+        reply.notes = notes;
+        Ok(reply)
+    }
+
+    pub(super) async fn host_remove(&self, name: Name) -> Result<Reply, Error> {
+        let host = self.host(name).await?;
+        let event = self.event(EventName::HostRemoved).host(&host).with("address", &host.address);
+        let said = format!("host {} removed", host.name);
+        let id = host.id;
+        let removed = self
+            .parts
+            .log
+            .change(move |c| -> Result<((), Vec<Event>), store::Error> {
+                hosts::remove(c, id)?;
+                Ok(((), vec![event]))
+            })
+            .await?;
+        removed.into_inner();
+        self.parts.guard.ring();
+        let (workspace, name) = (self.workspace.clone(), host.name);
+        let named = self.parts.store.read(move |c| grants::all(c, &workspace)).await?;
+        let left = named.iter().filter(|g| g.hosts.literal().as_ref() == Some(&name)).count();
+        let reply = Reply::done(Data::Nothing, said);
+        Ok(if left > 0 { reply.note(format!("{left} grants still name {name}: keyward grant list")) } else { reply })
+    }
+
+    /// A host that the caller may see; for all others the answer is the one for none.
+    pub(super) async fn host(&self, name: Name) -> Result<Host, Error> {
+        let (workspace, wanted) = (self.workspace.clone(), name.clone());
+        let found = self.parts.store.read(move |c| hosts::by_name(c, &workspace, &wanted)).await?;
+        let missing = || Error::no_such("host", &name, "host list");
+        let host = found.ok_or_else(missing)?;
+        if self.reach_of(Verb::HostSee) == Reach::All || self.granted_hosts().await?.iter().any(|h| h.id == host.id) {
+            Ok(host)
+        } else {
+            Err(missing())
+        }
+    }
+
+    /// The hosts that the caller may see.
+    pub(super) async fn visible_hosts(&self) -> Result<Vec<Host>, Error> {
+        if self.reach_of(Verb::HostSee) == Reach::All {
+            let workspace = self.workspace.clone();
+            return Ok(self.parts.store.read(move |c| hosts::all(c, &workspace)).await?);
+        }
+        self.granted_hosts().await
+    }
+
+    /// The hosts that the caller was granted, also where a condition (network, hour) does not hold just now.
+    pub(super) async fn granted_hosts(&self) -> Result<Vec<Host>, Error> {
+        self.hosts_granted_to(self.actor.id).await
+    }
+
+    /// The hosts that a person was granted.
+    pub(super) async fn hosts_granted_to(&self, user: UserId) -> Result<Vec<Host>, Error> {
+        let (workspace, now) = (self.workspace.clone(), self.now());
+        let granted = self
+            .parts
+            .store
+            .read(move |c| -> Result<Vec<Host>, store::Error> {
+                let Some(user) = users::by_id(c, user)? else { return Ok(Vec::new()) };
+                let groups = users::groups_of(c, user.id)?;
+                let mine: Vec<_> = grants::all(c, &workspace)?
+                    .into_iter()
+                    .filter(|g| super::grants::is_given_to(g, user.id, &groups) && g.until.is_none_or(|until| now < until))
+                    .collect();
+                Ok(hosts::all(c, &workspace)?.into_iter().filter(|h| mine.iter().any(|g| g.hosts.covers(&h.name, &h.tags))).collect())
+            })
+            .await?;
+        Ok(granted)
+    }
+
+    pub(super) async fn view(&self, host: &Host) -> Result<HostView, Error> {
+        let (me, host) = (self.actor.id, host.clone());
+        Ok(self.parts.store.read(move |c| host_view(c, &hosts::by_id(c, host.id)?.unwrap_or(host), me)).await?)
+    }
+
+    /// Pins from texts of public keys.
+    pub(super) fn pins(&self, texts: &[String], source: &str) -> Result<Vec<HostKey>, Error> {
+        let mut pins: Vec<HostKey> = Vec::new();
+        for text in texts {
+            for key in keys::of_host(text)? {
+                if !pins.iter().any(|p| p.fingerprint == key.fingerprint) {
+                    pins.push(HostKey { public_key: key.public_key, fingerprint: key.fingerprint, source: source.to_owned(), pinned_at: self.now() });
+                }
+            }
+        }
+        Ok(pins)
+    }
+
+    pub(super) fn pin_event(&self, host: &Host, key: &HostKey) -> Event {
+        self.event(EventName::HostKeyPinned).host(host).with("fingerprint", &key.fingerprint).with("source", &key.source)
+    }
+
+    /// What an edit tells the audit log: the change, and each pin that is new, with the old ones beside it.
+    pub(super) fn edit_events(&self, before: &Host, after: &Host) -> Vec<Event> {
+        let mut edited = self.event(EventName::HostEdited).host(after);
+        if before.name != after.name {
+            edited = edited.with("old_name", &before.name);
+        }
+        if before.address != after.address {
+            edited = edited.with("old_address", &before.address).with("address", &after.address);
+        }
+        if before.trust_first_use != after.trust_first_use {
+            edited = edited.with("trust_first_use", after.trust_first_use);
+        }
+        if before.tags != after.tags {
+            edited = edited.with("tags", after.tags.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","));
+        }
+        let fingerprints = |h: &Host| h.host_keys.iter().map(|k| k.fingerprint.clone()).collect::<Vec<_>>().join(" ");
+        if fingerprints(before) == fingerprints(after) {
+            return vec![edited];
+        }
+        edited = edited.with("old_host_keys", fingerprints(before)).with("host_keys", fingerprints(after));
+        let fresh = after.host_keys.iter().filter(|k| before.host_keys.iter().all(|old| old.fingerprint != k.fingerprint));
+        std::iter::once(edited).chain(fresh.map(|k| self.pin_event(after, k))).collect()
+    }
+
+    /// A credential that can be a host's default: the workspace's.
+    async fn default_credential(&self, name: Name) -> Result<Credential, Error> {
+        match self.credential(CredentialRef { name: name.clone(), scope: Some(ScopeWord::Workspace) }).await {
+            Err(Error::NoSuch { .. }) if self.credential(CredentialRef { name, scope: Some(ScopeWord::Personal) }).await.is_ok() => {
+                Err(crate::custody::Error::PersonalDefault.into())
+            }
+            found => found,
+        }
+    }
+}
+
+/// What a changed host did to personal credentials.
+pub(super) fn detached_note(count: usize) -> Option<String> {
+    let what = if count == 1 { "1 personal credential is".to_owned() } else { format!("{count} personal credentials are") };
+    (count > 0).then(|| format!("{what} attached no more, because the host's address or key changed; their owners attach them again"))
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
+    let plain = |text: &str| text.len() <= TAG_LENGTH && crate::model::printable(text, TAG_LENGTH) == text;
+    if tags.len() > TAGS {
+        return Err(Error::unfit(format!("a host has at most {TAGS} tags"), "take some away: keyward host edit NAME --untag KEY"));
+    }
+    match tags.iter().find(|(key, value)| key.is_empty() || key.contains(char::is_whitespace) || !plain(key) || !plain(value)) {
+        Some((key, _)) => Err(Error::unfit(
+            format!("the tag `{}` cannot be taken", crate::model::printable(key, 40)),
+            format!("a tag is KEY=VALUE, printable, each at most {TAG_LENGTH} bytes, and the key has no spaces"),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn host_view(c: &Connection, host: &Host, me: UserId) -> Result<HostView, store::Error> {
+    let shown = |cr: &Credential| if sees(me, &cr.scope) { cr.name.to_string() } else { PERSONAL.to_owned() };
+    Ok(HostView {
+        name: host.name.clone(),
+        address: host.address.host.clone(),
+        port: host.address.port,
+        tags: host.tags.clone(),
+        credential: credentials::chosen(c, host.id, None)?.as_ref().map(shown),
+        via: None,
+        host_keys: host.host_keys.clone(),
+        id: host.id,
+        trust_first_use: host.trust_first_use,
+        my_credential: credentials::chosen(c, host.id, Some(me))?.as_ref().map(shown),
+        attached: credentials::bound_to(c, host.id)?.iter().map(shown).collect(),
+        created_at: host.created_at,
+    })
+}
+
+/// What the law says about a person on a host, from one snapshot.
+pub(super) fn facts(c: &Connection, user: UserId, host: &Host) -> Result<Option<authz::Facts>, store::Error> {
+    let Some(user) = users::by_id(c, user)? else { return Ok(None) };
+    Ok(Some(authz::Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host: host.clone() }))
+}

@@ -1,0 +1,33 @@
+//! The counter: every verb, typed, and the desk that answers it. Whoever comes through a door is known already; here it
+//! is decided what they may use and see. Owned values in, owned values out: no door reaches past it.
+
+mod api;
+mod audit;
+mod credentials;
+mod desk;
+mod error;
+mod explain;
+mod grants;
+mod groups;
+mod hosts;
+mod keys;
+mod rights;
+mod sessions;
+mod status;
+mod trust;
+mod users;
+mod view;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use api::{Caller, Command, CredentialRef, Door, HostChange, NewGrant, Problem, Reply, ScopeWord, SecretForm, Secrets};
+pub use desk::{Desk, Facts, Output, Parts};
+pub use error::Error;
+pub use keys::{is_key_type, looks_private};
+pub use rights::{Reach, Verb};
+pub use view::{
+    ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView, GrantView, GroupView, HostView, KeyView, PERSONAL,
+    ProbedKey, ProbedView, PublicKeyView, SessionView, SshConfigView, StatusView, UserView, VerdictView,
+};

@@ -1,0 +1,83 @@
+//! Verbs about sessions: those that live, with what they count now, and those that are over.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::api::Reply;
+use super::desk::Call;
+use super::error::Error;
+use super::rights::{Reach, Verb, reaches, sees};
+use super::view::{Data, PERSONAL, SessionView};
+use crate::model::{EndReason, SessionId};
+use crate::sessions::Live;
+use crate::store::sessions::{self, SessionRow};
+
+/// The most sessions in one answer.
+const MOST: u32 = 10_000;
+/// How long `session end` waits for the end it asked for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Call<'_> {
+    pub(super) async fn session_list(&self, live: bool, limit: u32) -> Result<Reply, Error> {
+        let of = (self.reach != Reach::All).then_some(self.actor.id);
+        let rows = self.parts.store.read(move |c| sessions::list(c, of, live, limit.clamp(1, MOST))).await?;
+        let living = self.living();
+        Ok(Reply::of(Data::Sessions(rows.iter().map(|row| self.session_view(row, &living)).collect())))
+    }
+
+    pub(super) async fn session_show(&self, id: SessionId) -> Result<Reply, Error> {
+        let row = self.session(id).await?;
+        Ok(Reply::of(Data::Session(self.session_view(&row, &self.living()))))
+    }
+
+    pub(super) async fn session_end(&self, id: SessionId) -> Result<Reply, Error> {
+        let row = self.session(id).await?;
+        if !reaches(self.reach, &self.actor, row.session.user) {
+            return Err(self.forbidden(Verb::SessionEnd, "you may end only your own sessions"));
+        }
+        if row.session.ended_at.is_some() || !self.parts.sessions.end(id, EndReason::Ended) {
+            return Err(Error::unfit(format!("session {id} does not live"), "see which do: keyward session list --live"));
+        }
+        tracing::info!(target: "keyward::control", actor = %self.actor.name, session = %id, "a session is ended");
+        let gone = async {
+            while self.parts.sessions.live().iter().any(|l| l.id == id) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, gone).await.is_ok();
+        let row = self.session(id).await?;
+        let view = Data::Session(self.session_view(&row, &self.living()));
+        Ok(if ended { Reply::done(view, format!("session {id} ended")) } else { Reply::done(view, format!("session {id} was told to end and has not yet")) })
+    }
+
+    /// A session that the caller may see.
+    async fn session(&self, id: SessionId) -> Result<SessionRow, Error> {
+        let reach = self.reach_of(Verb::SessionSee);
+        let found = self.parts.store.read(move |c| sessions::by_id(c, id)).await?;
+        found.filter(|row| reaches(reach, &self.actor, row.session.user)).ok_or_else(|| Error::no_such("session", id, "session list"))
+    }
+
+    fn living(&self) -> HashMap<SessionId, Live> {
+        self.parts.sessions.live().into_iter().map(|l| (l.id, l)).collect()
+    }
+
+    fn session_view(&self, row: &SessionRow, living: &HashMap<SessionId, Live>) -> SessionView {
+        let s = &row.session;
+        let live = living.get(&s.id).filter(|_| s.ended_at.is_none());
+        SessionView {
+            id: s.id,
+            user: row.user_name.clone(),
+            host: row.host_name.clone(),
+            credential: row.credential.as_ref().map(|(name, scope)| if sees(self.actor.id, scope) { name.to_string() } else { PERSONAL.to_owned() }),
+            client: s.client.clone(),
+            started_at: s.started_at,
+            ended_at: s.ended_at,
+            end_reason: s.end_reason.map(|r| r.to_string()),
+            exit_status: s.exit_status,
+            bytes_in: live.map_or(s.bytes_in, |l| l.bytes_in),
+            bytes_out: live.map_or(s.bytes_out, |l| l.bytes_out),
+            recording: None,
+            channels: live.map(|l| l.channels),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What an operator may set of the front, and the algorithms it speaks.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::{Algorithm, HashAlg, PrivateKey};
+use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac, server};
+
+/// Limits of the front; each is a key of `[limits]` or `[ssh]` in `broker.toml`.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// Connections at once, signed in or not.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_address: usize,
+    /// From the TCP connection to the sign-in.
+    pub sign_in_time: Duration,
+    /// Keys that a client may offer before it is disconnected.
+    pub attempts: usize,
+    /// Channels at once on one connection.
+    pub channels: usize,
+    /// Bytes that a client may send on a channel before the host took them: the memory a slow host costs.
+    pub window: u32,
+    /// The largest packet accepted, in bytes.
+    pub max_packet: u32,
+    /// A keepalive is sent after this much silence of the client.
+    pub keepalive_interval: Duration,
+    /// So many unanswered keepalives end the connection.
+    pub keepalive_max: usize,
+    /// Refuse key exchanges without post-quantum protection.
+    pub post_quantum_only: bool,
+    /// Shown to clients before they sign in; empty: nothing.
+    pub banner: String,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            connections: 2000,
+            connections_per_address: 512,
+            sign_in_time: Duration::from_secs(30),
+            attempts: 10,
+            channels: 64,
+            window: 2 * 1024 * 1024,
+            max_packet: 32 * 1024,
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_max: 4,
+            post_quantum_only: false,
+            banner: String::new(),
+        }
+    }
+}
+
+/// What the front runs with: tuning and the keys that prove the broker.
+pub struct Config {
+    /// The limits.
+    pub tuning: Tuning,
+    /// russh's form of it.
+    pub(super) russh: Arc<server::Config>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("tuning", &self.tuning).finish_non_exhaustive()
+    }
+}
+
+const KEX_POST_QUANTUM: &[kex::Name] = &[kex::MLKEM768X25519_SHA256, kex::EXTENSION_SUPPORT_AS_SERVER, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER];
+const KEX: &[kex::Name] = &[
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::EXTENSION_SUPPORT_AS_SERVER,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
+];
+const CIPHERS: &[cipher::Name] =
+    &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_192_CTR, cipher::AES_128_CTR];
+const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM];
+const KEYS: &[Algorithm] = &[Algorithm::Ed25519, Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, Algorithm::Rsa { hash: Some(HashAlg::Sha256) }];
+
+impl Config {
+    /// For these host keys.
+    pub fn new(tuning: Tuning, keys: Vec<PrivateKey>) -> Self {
+        let russh = Arc::new(server::Config {
+            server_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION")))),
+            methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+            // Our own throttle slows those down who fail; a constant pause of a second per offered key only annoys the others.
+            auth_rejection_time: Duration::from_millis(20),
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            keys,
+            window_size: tuning.window,
+            maximum_packet_size: tuning.max_packet,
+            preferred: Preferred {
+                kex: Cow::Borrowed(if tuning.post_quantum_only { KEX_POST_QUANTUM } else { KEX }),
+                key: Cow::Borrowed(KEYS),
+                host_key_certificates: Cow::Borrowed(&[]),
+                cipher: Cow::Borrowed(CIPHERS),
+                mac: Cow::Borrowed(MACS),
+                compression: Cow::Borrowed(&[compression::NONE]),
+            },
+            max_auth_attempts: tuning.attempts,
+            inactivity_timeout: None,
+            keepalive_interval: Some(tuning.keepalive_interval),
+            keepalive_max: tuning.keepalive_max,
+            nodelay: true,
+            ..server::Config::default()
+        });
+        Self { tuning, russh }
+    }
+}

@@ -1,0 +1,212 @@
+//! russh's callbacks → phases: signing in, then a session or the console. Only translates; nothing here waits for a
+//! host, since russh awaits these callbacks inline and a slow one freezes its client.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use russh::keys::ssh_key::HashAlg;
+use russh::keys::{Algorithm, PublicKey};
+use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
+use tokio::sync::{mpsc, oneshot};
+
+use super::config::Config;
+use super::selector::Selector;
+use super::verbs;
+use crate::authn::Authn;
+use crate::control::{Caller, Desk, Door};
+use crate::model::{EndReason, Name, User, UserId, printable};
+use crate::sessions::{Arrival, Rooms, Visit, open};
+
+/// Where the front leads: who people are, sessions, verbs.
+#[derive(Clone, Debug)]
+pub struct Doorway {
+    /// Knows persons by their keys.
+    pub authn: Authn,
+    /// What sessions need.
+    pub rooms: Rooms,
+    /// Answers verbs.
+    pub desk: Desk,
+    /// The workspace that this front serves.
+    pub workspace: Name,
+}
+
+/// What is known of a connection's sign-in, also after its handler is gone.
+#[derive(Debug, Default)]
+pub(super) struct SignIn {
+    pub(super) tried: bool,
+    pub(super) asked_for: String,
+    pub(super) person: Option<UserId>,
+    pub(super) user: Option<User>,
+    arrivals: Option<mpsc::Sender<Arrival>>,
+}
+
+impl SignIn {
+    /// Tells whoever serves this client that it is gone.
+    pub(super) fn left(&mut self, why: EndReason) {
+        if let Some(arrivals) = self.arrivals.take() {
+            // If the queue is full, dropping the sender says it as well.
+            let _ = arrivals.try_send(Arrival::Left(why));
+        }
+    }
+}
+
+/// The handler of one client.
+pub(super) struct Handler {
+    door: Arc<Doorway>,
+    config: Arc<Config>,
+    peer: SocketAddr,
+    sign_in: Arc<Mutex<SignIn>>,
+    signed_in: Option<oneshot::Sender<()>>,
+    selector: Option<Selector>,
+    key: Option<(String, String)>,
+    channels: HashSet<ChannelId>,
+}
+
+impl Handler {
+    pub(super) fn new(door: Arc<Doorway>, config: Arc<Config>, peer: SocketAddr, sign_in: Arc<Mutex<SignIn>>, signed_in: oneshot::Sender<()>) -> Self {
+        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, channels: HashSet::new() }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut SignIn)) {
+        if let Ok(mut sign_in) = self.sign_in.lock() {
+            change(&mut sign_in);
+        }
+    }
+
+    /// The enabled person whose key it is and who is the one that the user name names, if it names one.
+    async fn person(&mut self, user: &str, key: &PublicKey, algorithm: &Algorithm) -> Option<User> {
+        self.note(|s| {
+            s.tried = true;
+            s.asked_for = printable(user, 200);
+        });
+        // SHA-1 signatures are refused (RFC 8332); DSA is gone.
+        if matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa) {
+            return None;
+        }
+        let selector: Selector = user.parse().ok()?;
+        let found = match self.door.authn.by_key(key.fingerprint(HashAlg::Sha256).to_string()).await {
+            Ok(found) => found?,
+            Err(error) => {
+                tracing::error!(target: "keyward::front", %error, "nobody can sign in");
+                return None;
+            }
+        };
+        if selector.person.as_ref().is_some_and(|person| *person != found.name) {
+            return None;
+        }
+        self.selector = Some(selector);
+        self.note(|s| s.person = Some(found.id));
+        Some(found)
+    }
+
+    fn arrive(&self, arrival: Arrival) {
+        self.note(|s| {
+            if let Some(arrivals) = &s.arrivals {
+                // A full queue drops the arrival, and a dropped channel is a rejected one.
+                let _ = arrivals.try_send(arrival);
+            }
+        });
+    }
+}
+
+impl server::Handler for Handler {
+    type Error = russh::Error;
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        let banner = &self.config.tuning.banner;
+        Ok((!banner.is_empty()).then(|| format!("{}\r\n", banner.trim_end())))
+    }
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        let known = self.person(user, offer.public_key, offer.algorithm).await;
+        Ok(if known.is_some() { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        let Some(person) = self.person(user, key.public_key, key.algorithm).await else { return Ok(Auth::reject()) };
+        self.key = Some((key.public_key.fingerprint(HashAlg::Sha256).to_string(), key.algorithm.to_string()));
+        self.note(|s| s.user = Some(person));
+        Ok(Auth::Accept)
+    }
+
+    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
+        let user = self.sign_in.lock().ok().and_then(|s| s.user.clone());
+        let (Some(user), Some(selector), Some((fingerprint, algorithm))) = (user, self.selector.clone(), self.key.clone()) else {
+            return Err(russh::Error::NotAuthenticated);
+        };
+        if let Some(tell) = self.signed_in.take() {
+            let _ = tell.send(());
+        }
+        let version = printable(&String::from_utf8_lossy(session.remote_sshid()), 200);
+        self.door.authn.accepted(&user, self.peer, &fingerprint, &version, &algorithm).await;
+        // Every channel may come, be closed, and come again before somebody looks.
+        let (arrive, arrivals) = mpsc::channel(self.config.tuning.channels.saturating_mul(4).max(16));
+        self.note(|s| s.arrivals = Some(arrive));
+        let handle = session.handle();
+        if selector.host == user.name {
+            let caller = Caller { user: user.id, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
+            tokio::spawn(verbs::serve(self.door.desk.clone(), caller, arrivals, handle));
+        } else {
+            let visit = Visit {
+                user: user.id,
+                user_name: user.name,
+                workspace: self.door.workspace.clone(),
+                host: selector.host,
+                credential: selector.credential,
+                client: self.peer,
+                arrivals,
+                handle,
+            };
+            tokio::spawn(open(self.door.rooms.clone(), visit));
+        }
+        Ok(())
+    }
+
+    async fn channel_open_session(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), Self::Error> {
+        if self.channels.len() >= self.config.tuning.channels {
+            reply.reject(refusal(4, format!("keyward: at most {} channels on one connection", self.config.tuning.channels))).await;
+            return Ok(());
+        }
+        self.channels.insert(channel.id());
+        self.arrive(Arrival::Channel { channel, reply });
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        reply.reject(refusal(1, "keyward: port forwarding is not granted on this broker".to_owned())).await;
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        if self.channels.remove(&channel) {
+            self.arrive(Arrival::Closed(channel));
+        }
+        Ok(())
+    }
+
+    async fn channel_request(&mut self, channel: ChannelId, _: &str, _: bool, _: &[u8], _: &mut Session) -> Result<bool, Self::Error> {
+        // Whoever serves the channel decides about it by name, and answers.
+        Ok(self.channels.contains(&channel))
+    }
+
+    async fn global_request(&mut self, name: &str, _: &[u8], _: &mut Session) -> Result<bool, Self::Error> {
+        // OpenSSH's clients promise with it to open no further session; they are held to their word by nobody here.
+        Ok(name == "no-more-sessions@openssh.com")
+    }
+}
+
+/// A refusal with a reason code of RFC 4254 §5.1 and words that clients print.
+fn refusal(code: u32, reason: String) -> ChannelOpenFailure {
+    ChannelOpenFailure::Other { code, reason }
+}

@@ -1,0 +1,16 @@
+//! The ssh door: untrusted bytes come in here. Listens, signs people in, hands them to a session or the console;
+//! only translates. Knows no vault, no ledger and no wire to a host.
+
+mod config;
+pub mod console;
+mod handler;
+mod host_keys;
+mod listener;
+mod selector;
+mod verbs;
+
+pub use config::{Config, Tuning};
+pub use handler::Doorway;
+pub use host_keys::{HostKeys, load_or_make};
+pub use listener::{Listener, Workers};
+pub use selector::{Selector, SelectorError};

@@ -1,0 +1,60 @@
+//! From the host to the client: output, answers, how it ended.
+
+use std::sync::atomic::Ordering;
+
+use russh::{ChannelMsg, ChannelReadHalf};
+
+use super::replies::Replies;
+use super::say::ToClient;
+use super::{Counters, End};
+
+/// The leg that reads from the host.
+pub(super) struct Downstream<'a> {
+    pub(super) to_client: &'a ToClient,
+    pub(super) replies: &'a Replies,
+    pub(super) counters: &'a Counters,
+    pub(super) exit_status: Option<u32>,
+}
+
+impl Downstream<'_> {
+    /// Reads until the host closes. A send that fails means that the client has closed; the host's close follows then.
+    pub(super) async fn run(&mut self, from: &mut ChannelReadHalf) -> End {
+        let to = self.to_client;
+        let count = |n: usize| self.counters.bytes_out.fetch_add(u64::try_from(n).unwrap_or(0), Ordering::Relaxed);
+        while let Some(message) = from.wait().await {
+            let _ = match message {
+                ChannelMsg::Data { data } => {
+                    count(data.len());
+                    to.data_bytes(data).await
+                }
+                ChannelMsg::ExtendedData { data, ext } => {
+                    count(data.len());
+                    to.extended_data_bytes(ext, data).await
+                }
+                ChannelMsg::Eof => to.eof().await,
+                ChannelMsg::Success => {
+                    self.replies.answered(true, to).await;
+                    Ok(())
+                }
+                ChannelMsg::Failure => {
+                    self.replies.answered(false, to).await;
+                    Ok(())
+                }
+                ChannelMsg::ExitStatus { exit_status } => {
+                    self.exit_status = Some(exit_status);
+                    to.exit_status(exit_status).await
+                }
+                ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag } => {
+                    // As a shell counts a command that a signal ended; for the record only.
+                    self.exit_status = Some(255);
+                    to.exit_signal(signal_name, core_dumped, error_message, lang_tag).await
+                }
+                ChannelMsg::XonXoff { client_can_do } => to.xon_xoff(client_can_do).await,
+                ChannelMsg::Request { name, data, .. } => to.request(name, false, data).await,
+                ChannelMsg::Close => return End::Closed,
+                _ => Ok(()),
+            };
+        }
+        End::HostLost
+    }
+}

@@ -1,0 +1,119 @@
+//! Two legs of a channel, pumped faithfully: data, backpressure, half-close, requests, replies, exit status, signals.
+//! Knows what a permit reaches; knows nothing of credentials, hosts' addresses or sessions' lives.
+
+mod counters;
+mod downstream;
+mod replies;
+mod say;
+mod upstream;
+mod witness;
+
+pub use counters::Counters;
+pub use say::{ClientChannel, Held, hold, say};
+pub use witness::Witness;
+
+use std::sync::Arc;
+
+use russh::client;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::authz::Reach;
+
+/// A channel on the host's side.
+type HostChannel = russh::Channel<client::Msg>;
+
+/// What a channel is pumped with.
+#[derive(Debug)]
+pub struct Pump {
+    /// What is allowed now; changes while the session lives.
+    pub reach: watch::Receiver<Reach>,
+    /// Counts bytes.
+    pub counters: Arc<Counters>,
+    /// Records what is started and refused.
+    pub witness: Witness,
+    /// Cancelled when the client has closed the channel, whatever still waits in its queue.
+    pub client_closed: CancellationToken,
+    /// Becomes a sentence when the session must end: the person is told it on this channel.
+    pub ending: watch::Receiver<Option<String>>,
+}
+
+/// Why a channel ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The host closed it: the command ended.
+    Closed,
+    /// The client closed it first.
+    ByClient,
+    /// What was asked for is not granted: the sentence for the person.
+    Refused(String),
+    /// The host's connection broke off.
+    HostLost,
+    /// The audit log could not be written.
+    Unwitnessed(String),
+    /// The session had to end: the sentence for the person.
+    Told(String),
+}
+
+/// How a channel came out.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Why it ended.
+    pub end: End,
+    /// The command's exit status, if the host sent one.
+    pub exit_status: Option<u32>,
+}
+
+/// Pumps one session channel until both legs are closed. `held` was read from the client before the host was there.
+pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pump) -> Outcome {
+    let (mut from_client, to_client) = client.split();
+    let (mut from_host, to_host) = host.split();
+    let replies = replies::Replies::default();
+    let pty = held.pty;
+    let mut up = upstream::Upstream { to_client: &to_client, to_host: &to_host, replies: &replies, pump: &pump, pty, started: false };
+    let mut down = downstream::Downstream { to_client: &to_client, replies: &replies, counters: &pump.counters, exit_status: None };
+    let end = {
+        let up = up.run(held, &mut from_client);
+        let down = down.run(&mut from_host);
+        let told = told(pump.ending.clone());
+        tokio::pin!(up, down, told);
+        let mut up_done = None;
+        loop {
+            tokio::select! {
+                // The host's side first: what a command wrote before it ended reaches the person before the end does.
+                biased;
+                host_end = &mut down => break match (host_end, up_done) {
+                    (end, None | Some(End::Closed)) => end,
+                    (_, Some(end)) => end,
+                },
+                client_end = &mut up, if up_done.is_none() => match client_end {
+                    // The client's leg is at its end; the host still has to close.
+                    End::Closed | End::ByClient => up_done = Some(client_end),
+                    end => break end,
+                },
+                sentence = &mut told => break End::Told(sentence),
+            }
+        }
+    };
+    let exit_status = down.exit_status;
+    let pty = up.pty;
+    match &end {
+        End::Refused(sentence) | End::Told(sentence) => say::end_with(&to_client, sentence, pty).await,
+        End::Unwitnessed(why) => say::end_with(&to_client, &format!("the audit log cannot be written, so nothing goes on: {why}"), pty).await,
+        End::HostLost if exit_status.is_none() => say::end_with(&to_client, "the connection to the host broke off", pty).await,
+        End::HostLost | End::Closed | End::ByClient => {
+            let _ = to_client.close().await;
+        }
+    }
+    let _ = to_host.close().await;
+    Outcome { end, exit_status }
+}
+
+/// The sentence that ends the session, when it comes; never, if the session ends without one.
+async fn told(mut ending: watch::Receiver<Option<String>>) -> String {
+    let sentence = ending.wait_for(Option::is_some).await.ok().and_then(|sentence| sentence.clone());
+    match sentence {
+        Some(sentence) => sentence,
+        None => std::future::pending().await,
+    }
+}

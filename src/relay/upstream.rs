@@ -1,0 +1,174 @@
+//! From the client to the host: each request is decided by name before the host hears of it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
+use tokio_util::sync::CancellationToken;
+
+use super::replies::Replies;
+use super::say::{Held, ToClient};
+use super::{End, Pump};
+use crate::authz::Reach;
+use crate::model::{Action, printable};
+
+type ToHost = ChannelWriteHalf<client::Msg>;
+
+/// The leg that reads from the client.
+pub(super) struct Upstream<'a> {
+    pub(super) to_client: &'a ToClient,
+    pub(super) to_host: &'a ToHost,
+    pub(super) replies: &'a Replies,
+    pub(super) pump: &'a Pump,
+    pub(super) pty: bool,
+    pub(super) started: bool,
+}
+
+/// A step went wrong: the channel on the host is gone, or must end.
+type Step = Result<(), Option<End>>;
+
+impl Upstream<'_> {
+    /// Reads what is held and then what comes, until the client closes or something must end the channel.
+    pub(super) async fn run(&mut self, held: Held, from: &mut ChannelReadHalf) -> End {
+        for message in held.messages {
+            if let Err(Some(end)) = self.step(message).await {
+                return end;
+            }
+        }
+        if held.gone {
+            let _ = self.to_host.close().await;
+            return End::ByClient;
+        }
+        let pump = self.pump;
+        while let Some(message) = from.wait().await {
+            if matches!(message, ChannelMsg::Close) {
+                break;
+            }
+            let step = tokio::select! {
+                step = self.step(message) => step,
+                // The client has closed the channel and the host does not take what was sent before: it may never.
+                () = drained(&pump.client_closed) => break,
+            };
+            match step {
+                Ok(()) => {}
+                Err(Some(end)) => return end,
+                // The host has closed the channel: its side of the pump ends it.
+                Err(None) => return End::Closed,
+            }
+        }
+        let _ = self.to_host.close().await;
+        End::ByClient
+    }
+
+    async fn step(&mut self, message: ChannelMsg) -> Step {
+        let gone = |_| None;
+        let to = self.to_host;
+        match message {
+            ChannelMsg::Data { data } => {
+                self.pump.counters.bytes_in.fetch_add(u64::try_from(data.len()).unwrap_or(0), Ordering::Relaxed);
+                to.data_bytes(data).await.map_err(gone)
+            }
+            ChannelMsg::Eof => to.eof().await.map_err(gone),
+            ChannelMsg::RequestPty { want_reply, term, col_width, row_height, pix_width, pix_height, terminal_modes } => {
+                self.pty = true;
+                self.forwarded(want_reply).await;
+                to.request_pty(want_reply, &term, col_width, row_height, pix_width, pix_height, &terminal_modes).await.map_err(gone)
+            }
+            ChannelMsg::SetEnv { want_reply, variable_name, variable_value } => {
+                self.forwarded(want_reply).await;
+                to.set_env(want_reply, variable_name, variable_value).await.map_err(gone)
+            }
+            ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height } => {
+                to.window_change(col_width, row_height, pix_width, pix_height).await.map_err(gone)
+            }
+            ChannelMsg::Signal { signal } => to.signal(signal).await.map_err(gone),
+            ChannelMsg::RequestShell { want_reply } => {
+                self.start("shell", &[], want_reply, |reach| reach.allows(Action::Shell)).await?;
+                to.request_shell(want_reply).await.map_err(gone)
+            }
+            ChannelMsg::Exec { want_reply, command } => {
+                self.start("exec", &command, want_reply, |reach| reach.allows_command(&command)).await?;
+                to.exec(want_reply, command).await.map_err(gone)
+            }
+            ChannelMsg::RequestSubsystem { want_reply, name } => {
+                self.start("subsystem", name.as_bytes(), want_reply, |reach| name == "sftp" && reach.allows(Action::Sftp)).await?;
+                to.request_subsystem(want_reply, name).await.map_err(gone)
+            }
+            ChannelMsg::Request { name, want_reply, data } => self.named(name, want_reply, data).await,
+            // russh has answered it: refused.
+            ChannelMsg::AgentForward { .. } => self.refuse("auth-agent-req@openssh.com", false).await,
+            ChannelMsg::RequestX11 { want_reply, .. } => self.refuse("x11-req", want_reply).await,
+            // What a client does not send (RFC 4254 §5.2: it has no standard error).
+            _ => Ok(()),
+        }
+    }
+
+    /// Requests that have no message of their own. Those listed change what a person sees; every other one is refused.
+    async fn named(&mut self, name: String, want_reply: bool, data: Bytes) -> Step {
+        if matches!(name.as_str(), "break" | "eow@openssh.com") {
+            self.forwarded(want_reply).await;
+            self.to_host.request(name, want_reply, data).await.map_err(|_| None)
+        } else {
+            self.refuse(&name, want_reply).await
+        }
+    }
+
+    async fn refuse(&self, name: &str, want_reply: bool) -> Step {
+        self.pump.witness.refused(name, "not granted on this broker").await;
+        if want_reply {
+            self.replies.refused(self.to_client).await;
+        }
+        Ok(())
+    }
+
+    async fn forwarded(&self, want_reply: bool) {
+        if want_reply {
+            self.replies.forwarded().await;
+        }
+    }
+
+    /// A shell, command or subsystem: granted and witnessed, or the channel ends with a sentence that names it.
+    async fn start(&mut self, what: &'static str, text: &[u8], want_reply: bool, granted: impl FnOnce(&Reach) -> bool) -> Step {
+        if self.started {
+            // One of them per channel (RFC 4254 §6.5).
+            self.refuse(what, want_reply).await?;
+            return Err(Some(End::Refused(format!("a second {what} on one channel"))));
+        }
+        self.started = true;
+        let allowed = granted(&self.pump.reach.borrow());
+        if !allowed {
+            let sentence = refusal(what, text, &self.pump.reach.borrow());
+            self.pump.witness.refused(what, &sentence).await;
+            if want_reply {
+                // Accepted and then ended, so that the sentence is what the person reads.
+                self.replies.forwarded().await;
+                self.replies.answered(true, self.to_client).await;
+            }
+            return Err(Some(End::Refused(sentence)));
+        }
+        self.pump.witness.starts(what, text, self.pty).await.map_err(|e| Some(End::Unwitnessed(e.to_string())))?;
+        self.forwarded(want_reply).await;
+        Ok(())
+    }
+}
+
+/// How long a host may take for what a client sent before it closed the channel.
+const DRAIN: Duration = Duration::from_secs(5);
+
+async fn drained(client_closed: &CancellationToken) {
+    client_closed.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+/// The sentence and the hint for something that is not granted.
+fn refusal(what: &str, text: &[u8], reach: &Reach) -> String {
+    let shown = printable(&String::from_utf8_lossy(text), 80);
+    let granted = reach.actions;
+    match what {
+        "exec" if reach.allows(Action::Exec) => format!("the command `{shown}` is not among those granted to you here\nhint: only listed commands run, byte by byte; ask for a grant that names it"),
+        "subsystem" if shown != "sftp" => format!("the subsystem `{shown}` is not relayed\nhint: sftp is, where it is granted"),
+        "subsystem" => format!("sftp is not granted to you here; granted: {granted}\nhint: ask for a grant with sftp"),
+        _ => format!("{what} is not granted to you here; granted: {granted}\nhint: ask for a grant with {what}"),
+    }
+}

@@ -1,0 +1,224 @@
+//! A session that lives: channels come and go on one connection, until somebody or something ends it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::hall::{Hall, Waiting};
+use super::open::{Opened, Rooms};
+use super::registry::Place;
+use crate::authz::Reach;
+use crate::clock::Time;
+use crate::model::{EndReason, Event, EventName, SessionId};
+use crate::relay::{self, Counters, End, Outcome, Pump, Witness};
+use crate::target::Connection;
+
+/// How often an idle connection to the host is looked after.
+const LOOK: Duration = Duration::from_secs(3);
+/// How long channels have to tell the person why the session ends.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How a session ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    pub(super) reason: EndReason,
+    pub(super) text: String,
+    pub(super) exit_status: Option<u32>,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) channels: u64,
+}
+
+impl Ended {
+    /// One that never began.
+    pub(super) fn early(reason: EndReason) -> Self {
+        Self { reason, text: String::new(), exit_status: None, bytes_in: 0, bytes_out: 0, channels: 0 }
+    }
+}
+
+/// Lives a session to its end.
+pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opened: Opened, hall: &mut Hall) -> Ended {
+    let Opened { connection, user, host, credential, reach } = opened;
+    let mut place = rooms.registry.enter(id, user.id, host.id, credential.id, client.to_string(), rooms.clock.now());
+    let base = Event::new(EventName::ChannelOpened, user.name.to_string()).host(&host).credential(&credential).session(id);
+    let mut session = Session {
+        rooms,
+        base,
+        connection: Arc::new(connection),
+        reach: watch::channel(reach).0,
+        ending: watch::channel(None).0,
+        counters: Arc::clone(&place.counters),
+        channels: JoinSet::new(),
+        exit_status: None,
+    };
+    for waiting in std::mem::take(&mut hall.waiting) {
+        session.start(waiting);
+    }
+    let mut bell = rooms.guard.listen();
+    let (reason, text) = loop {
+        let deadline = session.reach.borrow().ends_at;
+        tokio::select! {
+            arrived = hall.next() => match arrived {
+                Ok(waiting) => session.start(waiting),
+                Err(EndReason::ClientClosed) => break (EndReason::ClientClosed, "the client closed the connection".to_owned()),
+                Err(why) => break (why, "the client's connection broke off".to_owned()),
+            },
+            Some(done) = session.channels.join_next() => if let Some(end) = session.note(done) {
+                break end;
+            },
+            why = told_to_end(&mut place) => break (why, words(why).to_owned()),
+            Ok(()) = bell.changed() => match rooms.custody.still(user.id, host.id, credential.id, client).await {
+                Ok(Some(reach)) => { session.reach.send_replace(reach); }
+                Ok(None) => break (EndReason::Withdrawn, words(EndReason::Withdrawn).to_owned()),
+                Err(e) => break (EndReason::Broker, format!("it could not be checked whether this is still allowed: {e}")),
+            },
+            () = until(rooms, deadline) => break (EndReason::Limit, "the time that is granted for it is over".to_owned()),
+            () = tokio::time::sleep(LOOK) => if session.connection.is_closed() {
+                break (EndReason::HostLost, "the connection to the host broke off".to_owned());
+            },
+        }
+    };
+    session.end(&reason, &text).await;
+    let counted = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
+    let channels = u64::try_from(session.counters.channels_opened.load(Ordering::Relaxed)).unwrap_or(0);
+    Ended { reason, text, exit_status: session.exit_status, bytes_in: counted(&session.counters.bytes_in), bytes_out: counted(&session.counters.bytes_out), channels }
+}
+
+struct Session<'a> {
+    rooms: &'a Rooms,
+    base: Event,
+    connection: Arc<Connection>,
+    reach: watch::Sender<Reach>,
+    ending: watch::Sender<Option<String>>,
+    counters: Arc<Counters>,
+    channels: JoinSet<Option<Outcome>>,
+    exit_status: Option<u32>,
+}
+
+impl Session<'_> {
+    /// Opens the same channel on the host and pumps between the two, in a task of its own.
+    fn start(&mut self, waiting: Waiting) {
+        let connection = Arc::clone(&self.connection);
+        let pump = Pump {
+            reach: self.reach.subscribe(),
+            counters: Arc::clone(&self.counters),
+            witness: Witness::new(self.rooms.log.clone(), self.base.clone()),
+            client_closed: waiting.closed.clone(),
+            ending: self.ending.subscribe(),
+        };
+        let counted = Counted::one(&self.counters);
+        self.channels.spawn(async move {
+            let _counted = counted;
+            let Waiting { channel, reply, held, .. } = waiting;
+            match (connection.open_session().await, reply) {
+                (Ok(host), reply) => {
+                    if let Some(reply) = reply {
+                        reply.accept().await;
+                    }
+                    Some(relay::pump(channel, held, host, pump).await)
+                }
+                (Err(reason), Some(reply)) => {
+                    reply.reject(reason).await;
+                    None
+                }
+                (Err(_), None) => {
+                    relay::say(channel, held, "the host opens no channel").await;
+                    None
+                }
+            }
+        });
+    }
+
+    /// Notes how a channel ended; `Some` if the session ends with it.
+    fn note(&mut self, done: Result<Option<Outcome>, tokio::task::JoinError>) -> Option<(EndReason, String)> {
+        match done {
+            Ok(Some(outcome)) => {
+                self.exit_status = outcome.exit_status.or(self.exit_status);
+                match outcome.end {
+                    End::HostLost => Some((EndReason::HostLost, "the connection to the host broke off".to_owned())),
+                    End::Unwitnessed(why) => Some((EndReason::Broker, format!("the audit log cannot be written: {why}"))),
+                    End::Refused(_) => {
+                        self.exit_status = Some(255);
+                        None
+                    }
+                    End::Closed | End::ByClient | End::Told(_) => None,
+                }
+            }
+            Ok(None) => None,
+            Err(e) => {
+                tracing::error!(target: "keyward::sessions", error = %e, "a channel's task failed");
+                Some((EndReason::Broker, "a defect of the broker ended a channel".to_owned()))
+            }
+        }
+    }
+
+    /// Ends every channel, tells the person why where somebody is left to be told, and says goodbye to the host.
+    async fn end(&mut self, reason: &EndReason, text: &str) {
+        if !matches!(reason, EndReason::ClientClosed | EndReason::ClientLost) {
+            self.ending.send_replace(Some(text.to_owned()));
+            let _ = tokio::time::timeout(FAREWELL, async {
+                while let Some(done) = self.channels.join_next().await {
+                    let _ = self.note(done);
+                }
+            })
+            .await;
+        }
+        // Outcomes that came in with the client's goodbye.
+        while let Some(done) = self.channels.try_join_next() {
+            let _ = self.note(done);
+        }
+        self.channels.shutdown().await;
+        self.connection.close().await;
+    }
+}
+
+/// Counts a channel while it is open.
+struct Counted(Arc<Counters>);
+
+impl Counted {
+    fn one(counters: &Arc<Counters>) -> Self {
+        counters.channels.fetch_add(1, Ordering::Relaxed);
+        counters.channels_opened.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counters))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.channels.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn told_to_end(place: &mut Place) -> EndReason {
+    let why = place.end.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+    match why {
+        Some(why) => why,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the person reads.
+fn words(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Withdrawn => "your access to this host was withdrawn",
+        EndReason::Ended => "this session was ended by an administrator of the broker",
+        EndReason::Shutdown => "the broker is shutting down",
+        _ => "the session has ended",
+    }
+}
+
+/// Sleeps until `deadline`; for ever without one. Wakes now and then, since a clock may be set.
+async fn until(rooms: &Rooms, deadline: Option<Time>) {
+    let Some(deadline) = deadline else { return std::future::pending().await };
+    loop {
+        let left = deadline.since(rooms.clock.now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(Duration::from_secs(30))).await;
+    }
+}

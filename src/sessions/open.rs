@@ -1,0 +1,267 @@
+//! Journey 1: a person connects. One function that reads aloud; what can go wrong on the way is told and recorded here.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use russh::{Disconnect, server};
+use tokio::sync::mpsc;
+
+use super::hall::{Arrival, Hall};
+use super::live::{self, Ended};
+use super::registry::Registry;
+use crate::audit::Log;
+use crate::authz::{Guard, Reach};
+use crate::clock::Clock;
+use crate::custody::{self, Asked, Custody, LeaseEnd, Warrant};
+use crate::fault::Fault;
+use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
+use crate::relay;
+use crate::target::{self, Connection, Error as TargetError, Prompt};
+
+/// How long a client that must be told something has to open a channel to be told on.
+const TELLING: Duration = Duration::from_secs(5);
+
+/// The rooms that a session needs.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    /// The way to a lease.
+    pub custody: Custody,
+    /// The witness.
+    pub log: Log,
+    /// The living sessions.
+    pub registry: Registry,
+    /// Rings when what is in force changes.
+    pub guard: Guard,
+    /// The time.
+    pub clock: Clock,
+    /// Limits of the host side.
+    pub target: target::Config,
+}
+
+/// A person who signed in and wants to a host.
+pub struct Visit {
+    /// Who.
+    pub user: UserId,
+    /// Their name.
+    pub user_name: Name,
+    /// The workspace.
+    pub workspace: Name,
+    /// The host.
+    pub host: Name,
+    /// The credential, if one was named.
+    pub credential: Option<Name>,
+    /// From where.
+    pub client: SocketAddr,
+    /// What comes from the client.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// To say goodbye to the client.
+    pub handle: server::Handle,
+}
+
+/// What was reached so far, so that an end at any moment is recorded as what it is.
+#[derive(Debug, Default)]
+struct Progress {
+    permitted: Option<(User, Host, Credential)>,
+    lease_open: bool,
+}
+
+type Shared = Arc<Mutex<Progress>>;
+
+/// A connection that is ready to be relayed.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) user: User,
+    pub(super) host: Host,
+    pub(super) credential: Credential,
+    pub(super) reach: Reach,
+}
+
+/// Why it did not come to that.
+#[derive(Debug, thiserror::Error)]
+enum Halt {
+    #[error(transparent)]
+    Custody(#[from] custody::Error),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+impl Halt {
+    fn end_reason(&self) -> EndReason {
+        match self {
+            Self::Custody(_) => EndReason::Broker,
+            Self::Target(e) => e.end_reason(),
+        }
+    }
+
+    /// The sentence and the hint for the person.
+    fn sentence(&self, host: &Name) -> String {
+        let (text, hint) = match self {
+            Self::Custody(e) => (e.to_string(), e.hint()),
+            Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
+        };
+        match hint {
+            Some(hint) => format!("{text}\nhint: {hint}"),
+            None => text,
+        }
+    }
+}
+
+/// Opens a session and lives it to its end. A panic on the way ends this session alone, and is recorded as its end.
+pub async fn open(rooms: Rooms, visit: Visit) {
+    let id: SessionId = rooms.clock.fresh();
+    let progress = Shared::default();
+    let handle = visit.handle.clone();
+    let lived = tokio::spawn(visit_of(rooms.clone(), visit, id, Arc::clone(&progress))).await;
+    if let Err(failed) = lived {
+        tracing::error!(target: "keyward::sessions", session = %id, error = %failed, "a session failed");
+        let why = "a defect of the broker ended it";
+        close_lease(&rooms, id, &progress, why).await;
+        record_end(&rooms, id, &progress, EventName::SessionEnded, Ended::early(EndReason::Broker), why).await;
+        let _ = handle.disconnect(Disconnect::ByApplication, why.to_owned(), "en".to_owned()).await;
+    }
+}
+
+async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
+    let Visit { user, user_name, workspace, host, credential, client, arrivals, handle } = visit;
+    let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
+    let mut hall = Hall::new(arrivals);
+    let (prompts, mut questions) = mpsc::channel(1);
+    let outcome = tokio::select! {
+        outcome = journey(&rooms, asked, prompts, &progress) => outcome,
+        // The client is gone: the journey is dropped where it stands, and with it whatever it held.
+        left = hall.keep(&mut questions) => {
+            close_lease(&rooms, id, &progress, "the client left during the sign-in").await;
+            record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(left), "the client left before it began").await;
+            return;
+        }
+    };
+    match outcome {
+        Ok(opened) => {
+            let ended = live::live(&rooms, id, client, opened, &mut hall).await;
+            let text = ended.text.clone();
+            record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
+        }
+        Err(halt) => {
+            let sentence = halt.sentence(&host);
+            tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
+            close_lease(&rooms, id, &progress, &halt.to_string()).await;
+            record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &halt.to_string()).await;
+            tell(&mut hall, &sentence).await;
+        }
+    }
+    let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
+}
+
+/// The journey: permitted and witnessed, dialed and proven, leased, signed in, wiped, recorded.
+async fn journey(rooms: &Rooms, asked: Asked, prompts: mpsc::Sender<Prompt>, progress: &Shared) -> Result<Opened, Halt> {
+    let session = asked.session;
+    let Warrant { permit, user, host, credential } = rooms.custody.warrant(asked).await?;
+    note(progress, |p| p.permitted = Some((user.clone(), host.clone(), credential.clone())));
+    let reach = permit.get().reach().clone();
+
+    // A dead or wrong host never costs a decryption.
+    let dialed = match target::dial(&rooms.target, &host).await {
+        Ok(dialed) => dialed,
+        Err(e) => {
+            if let TargetError::KeyChanged { presented, .. } | TargetError::NotPinned { presented } = &e {
+                let event = Event::new(EventName::HostKeyMismatch, user.name.to_string()).host(&host).session(session).denied(e.to_string());
+                rooms.log.record(event.with("presented", &presented.fingerprint)).await.map_err(custody::Error::from)?;
+            }
+            return Err(e.into());
+        }
+    };
+    let host = if host.host_keys.is_empty() { pin(rooms, &user, &host, &dialed, session).await? } else { host };
+
+    let lease = rooms.custody.lease(permit, &user, &host, &credential, &dialed.key().fingerprint).await?;
+    note(progress, |p| p.lease_open = true);
+    let peer = dialed.peer();
+    let signed_in = dialed.login(lease, &prompts).await;
+
+    // The lease is spent, whatever came of it: this is recorded before anything is relayed.
+    note(progress, |p| p.lease_open = false);
+    let end = match &signed_in {
+        Ok(_) => LeaseEnd::SignedIn,
+        Err(e @ (TargetError::Refused { .. } | TargetError::NoMethod { .. })) => LeaseEnd::Refused(e.to_string()),
+        Err(e) => LeaseEnd::Failed(e.to_string()),
+    };
+    rooms.custody.returned(session, &user, &host, &credential, end).await?;
+    let connection = signed_in?;
+    let event = Event::new(EventName::SessionSignedIn, user.name.to_string()).host(&host).credential(&credential).session(session);
+    let event = event.with("peer", peer).with("method", connection.method()).with("host_key", &connection.key().fingerprint);
+    rooms.log.record(event).await.map_err(custody::Error::from)?;
+    Ok(Opened { connection, user, host, credential, reach })
+}
+
+/// First contact with a host whose owner allowed to trust it: the key is pinned before a credential is near.
+async fn pin(rooms: &Rooms, user: &User, host: &Host, dialed: &target::Dialed, session: SessionId) -> Result<Host, Halt> {
+    let proven = dialed.key();
+    let key = HostKey {
+        public_key: proven.public_key.clone(),
+        fingerprint: proven.fingerprint.clone(),
+        source: "first-use".to_owned(),
+        pinned_at: rooms.clock.now(),
+    };
+    let event = Event::new(EventName::HostKeyPinned, user.name.to_string())
+        .host(host)
+        .session(session)
+        .because("trusted on first use")
+        .with("fingerprint", &key.fingerprint);
+    Ok(rooms.custody.pin_first_use(host, key, event).await?)
+}
+
+fn note(progress: &Shared, change: impl FnOnce(&mut Progress)) {
+    if let Ok(mut progress) = progress.lock() {
+        change(&mut progress);
+    }
+}
+
+async fn close_lease(rooms: &Rooms, session: SessionId, progress: &Shared, why: &str) {
+    let open = progress.lock().ok().and_then(|p| p.permitted.clone().filter(|_| p.lease_open));
+    if let Some((user, host, credential)) = open
+        && let Err(error) = rooms.custody.returned(session, &user, &host, &credential, LeaseEnd::Failed(why.to_owned())).await
+    {
+        tracing::error!(target: "keyward::sessions", %session, %error, "the end of a lease was not recorded");
+    }
+}
+
+/// Records the end of a session that was permitted; one that was not has no beginning to end.
+async fn record_end(rooms: &Rooms, session: SessionId, progress: &Shared, name: EventName, ended: Ended, text: &str) {
+    let Some((user, host, credential)) = progress.lock().ok().and_then(|p| p.permitted.clone()) else { return };
+    let mut event = Event::new(name, user.name.to_string())
+        .host(&host)
+        .credential(&credential)
+        .session(session)
+        .because(text)
+        .with("end_reason", ended.reason)
+        .count("bytes_in", ended.bytes_in)
+        .count("bytes_out", ended.bytes_out)
+        .count("channels", ended.channels);
+    if let Some(status) = ended.exit_status {
+        event = event.count("exit_status", u64::from(status));
+    }
+    if name == EventName::SessionRefused {
+        event.outcome = crate::model::Outcome::Failure;
+    }
+    if let Err(error) = rooms.custody.ended(session, event, ended.reason, ended.exit_status, ended.bytes_in, ended.bytes_out).await {
+        tracing::error!(target: "keyward::sessions", %session, %error, "the end of a session was not recorded");
+    }
+}
+
+/// Tells the person on every channel that waits, or on the first that comes.
+async fn tell(hall: &mut Hall, sentence: &str) {
+    if hall.waiting.is_empty() {
+        match tokio::time::timeout(TELLING, hall.next()).await {
+            Ok(Ok(first)) => hall.waiting.push(first),
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+    for waiting in hall.waiting.drain(..) {
+        if let Some(reply) = waiting.reply {
+            reply.accept().await;
+        }
+        relay::say(waiting.channel, waiting.held, sentence).await;
+    }
+    // The client reads the sentence and leaves; if it does not, it is shown the door.
+    let _ = tokio::time::timeout(TELLING, async { while hall.next().await.is_ok() {} }).await;
+}

@@ -1,0 +1,129 @@
+//! What can go wrong on the way to a host, each with the words a person needs.
+
+use std::time::Duration;
+
+use crate::fault::{Fault, Kind};
+use crate::model::{Address, EndReason};
+
+/// A key that a host proved by signing the key exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenKey {
+    /// `ssh-ed25519 AAAA…`.
+    pub public_key: String,
+    /// `SHA256:…`.
+    pub fingerprint: String,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No TCP connection.
+    #[error("{address} cannot be reached: {error}")]
+    Unreachable {
+        /// Where.
+        address: Address,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A step took too long.
+    #[error("{address} did not finish the {step} within {limit:?}")]
+    TimedOut {
+        /// Where.
+        address: Address,
+        /// Which step.
+        step: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// It is no SSH server, or no algorithm is common.
+    #[error("{address}: the key exchange failed: {why}")]
+    Negotiation {
+        /// Where.
+        address: Address,
+        /// Why.
+        why: String,
+    },
+    /// No key is pinned and nobody allowed trust on first use.
+    #[error("no key is pinned for this host; it shows {}", presented.fingerprint)]
+    NotPinned {
+        /// What it shows.
+        presented: ProvenKey,
+    },
+    /// It shows another key than the pinned ones.
+    #[error("THE HOST'S KEY HAS CHANGED: it shows {}, pinned is {}", presented.fingerprint, pinned.join(" or "))]
+    KeyChanged {
+        /// What it shows.
+        presented: ProvenKey,
+        /// What is pinned.
+        pinned: Vec<String>,
+    },
+    /// The host does not take this credential.
+    #[error("the host refused the credential ({method}) for login {login}")]
+    Refused {
+        /// By which method it was offered.
+        method: &'static str,
+        /// For which account.
+        login: String,
+    },
+    /// The host offers no method that the credential fits.
+    #[error("the host does not accept a {have}; it offers {offered}")]
+    NoMethod {
+        /// What kind of credential.
+        have: &'static str,
+        /// What the host offers.
+        offered: String,
+    },
+    /// The host asked something and nobody answered.
+    #[error("the host asks for an answer that only you can give ({0}), and there is no terminal to ask on")]
+    PromptUnanswered(String),
+    /// The connection broke off.
+    #[error("the connection to the host broke off: {0}")]
+    Lost(String),
+    /// The vault would not sign.
+    #[error(transparent)]
+    Vault(#[from] crate::vault::Error),
+}
+
+impl Error {
+    /// The reason as it stands in the session's record.
+    pub fn end_reason(&self) -> EndReason {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Negotiation { .. } => EndReason::Unreachable,
+            Self::NotPinned { .. } | Self::KeyChanged { .. } => EndReason::HostKey,
+            Self::Refused { .. } | Self::NoMethod { .. } | Self::PromptUnanswered(_) => EndReason::Refused,
+            Self::Lost(_) => EndReason::HostLost,
+            Self::Vault(_) => EndReason::Broker,
+        }
+    }
+
+    /// The hint for a host with this name.
+    pub fn hint_for(&self, host: &crate::model::Name) -> Option<String> {
+        match self {
+            Self::NotPinned { .. } => Some(format!("an admin checks and pins it: keyward host trust {host}")),
+            Self::KeyChanged { .. } => Some(format!("nothing was sent to it. If the change is legitimate, an admin runs: keyward host trust {host}")),
+            Self::Refused { .. } => Some("it was tried once and is not tried again: check it with whoever keeps this credential".to_owned()),
+            Self::PromptUnanswered(_) => Some(format!("connect once with a terminal, and let others share it: ssh -t -o ControlMaster=yes … {host}")),
+            _ => self.hint(),
+        }
+    }
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::TimedOut { .. } => Kind::TimedOut,
+            Self::Vault(e) => e.kind(),
+            _ => Kind::Refused,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { address, .. } => Some(format!("is it up, and is the address right? From the broker: nc -z {} {}", address.host, address.port)),
+            Self::TimedOut { .. } => Some("the limits are connect_timeout, handshake_timeout and login_timeout under [host] in broker.toml".to_owned()),
+            Self::NoMethod { .. } => Some("attach a credential of another kind".to_owned()),
+            Self::Vault(e) => e.hint(),
+            _ => None,
+        }
+    }
+}
