@@ -123,16 +123,14 @@ class World:
         for variable in ("SSH_AUTH_SOCK", "KEYWARD_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
             os.environ.pop(variable, None)
         os.environ["HOME"] = str(home)
-        config = self.folder / "broker.toml"
-        config.write_text(CONFIG)
-        words = [BINARY, "--home", self.folder / "home", "serve", "--config", config, "--listen", "127.0.0.1:0"]
+        words = [BINARY, "--home", self.folder / "home", "serve", "--listen", "127.0.0.1:0"]
         process = self.start("broker", words, stdout=subprocess.PIPE, text=True)
         ready = process.stdout.readline()
         found = re.match(r"ready: ssh \S*:(\d+) ", ready)
         if not found:
             raise SystemExit(f"error: the broker is not ready: {ready}\n{(self.folder / 'broker.log').read_text()}")
         self.broker_pid, self.broker_port = process.pid, int(found[1])
-        self.keyward("credential", "add", "deploy", "--username", self.user, "--key", self.folder / "deploy")
+        self.keyward("credential", "add", "deploy", "--username", self.user, "--key", self.folder / "deploy", "--scope", "workspace")
         fingerprint = self.call("ssh-keygen", "-lf", self.folder / "sshd_key.pub").split()[1]
         for name, host in self.hosts.items():
             self.keyward("host", "add", name, f"127.0.0.1:{host['port']}")
@@ -164,9 +162,6 @@ class World:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-CONFIG = ""
 
 
 def in_turns(rounds):

@@ -131,12 +131,12 @@ fingerprint=$(ssh-keygen -lf host_key.pub | cut -d ' ' -f 2)
 run "keyward host trust web-1 --fingerprint $fingerprint"
 
 say "The credential. Its private key goes into the vault and then leaves the disk: only the vault has it now."
-run "keyward credential add deploy --username $me --key deploy_key"
+run "keyward credential add deploy --username $me --key deploy_key --scope workspace"
 mkdir -m 700 planted
 mv deploy_key planted/deploy
 run "keyward credential attach deploy --host web-1"
 
-say "A password, from standard input: secrets are never arguments."
+say "A password, from standard input: secrets are never arguments. It is personal: nobody else sees that it exists."
 python3 -c 'import secrets; print(secrets.token_urlsafe(24))' >planted/database
 run "keyward credential add database --username postgres --password <planted/database"
 run "keyward credential list"

@@ -20,26 +20,42 @@ const ROOMS: &[(&str, &[&str])] = &[
     // 1 law and ledger
     ("authz", &["clock", "model"]),
     ("store", &["clock", "fault", "model"]),
-    // 2 witness
+    // 2 witnesses
     ("audit", &["clock", "fault", "model", "store"]),
+    ("authn", &["audit", "clock", "model", "store"]),
     // 3 strongroom
     ("vault", &["audit", "authz", "clock", "fault", "model", "secret", "store"]),
     ("custody", &["audit", "authz", "clock", "fault", "model", "secret", "store", "vault"]),
-    // 4 wires
-    ("target", &["fault", "model"]),
+    // 4 wires: strangers to each other
+    ("target", &["fault", "model", "secret", "vault"]),
+    ("relay", &["audit", "authz", "model"]),
     // 5 living room
-    ("sessions", &["clock", "model"]),
-    // 9 roof
+    ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "target"]),
+    // 6 counter
+    ("control", &["audit", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target", "vault"]),
+    ("cli", &[]),
+    // 7 doors
+    ("front", &["authn", "control", "model", "relay", "sessions"]),
+    ("socket", &["control", "fault", "model", "secret"]),
+    // 8 roof
+    ("config", &["authn", "fault", "front", "model", "target"]),
+    (
+        "daemon",
+        &[
+            "audit", "authn", "authz", "cli", "clock", "config", "control", "custody", "fault", "front", "model", "sessions", "socket",
+            "store", "vault",
+        ],
+    ),
     ("main", &[]),
 ];
 
 /// What the table may never say, whatever the code would like: `(room, rooms it cannot name, why)`.
 const WALLS: &[(&str, &[&str], &str)] = &[
-    ("front", &["vault", "target", "store", "custody"], "untrusted bytes come in there"),
-    ("socket", &["vault", "target", "store", "custody"], "untrusted bytes come in there"),
-    ("sessions", &["vault"], "it reaches the vault only through custody"),
-    ("control", &["vault"], "it reaches the vault only through custody"),
-    ("relay", &["vault", "custody", "store", "audit", "authz", "secret"], "it moves bytes and decides nothing"),
+    ("front", &["vault", "target", "store", "custody", "secret"], "bytes of strangers come in there"),
+    ("socket", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
+    ("cli", &["vault", "target", "store", "custody"], "it only asks the desk"),
+    ("sessions", &["vault", "store"], "it reaches the vault only through custody"),
+    ("relay", &["vault", "custody", "store", "secret", "target"], "it moves bytes"),
     ("target", &["custody", "store", "relay", "sessions"], "it spends a lease and asks for none"),
     ("store", &["secret", "vault"], "it never sees the plaintext of a secret"),
     ("audit", &["secret", "vault"], "it never sees the plaintext of a secret"),
