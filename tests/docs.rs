@@ -44,6 +44,11 @@ fn the_audit_document_lists_every_event_with_its_meaning() {
 }
 
 #[test]
+fn the_example_configuration_is_read() {
+    keyward::config::load(Some(&root().join("examples/broker.toml"))).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
 fn links_lead_somewhere() {
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
