@@ -53,6 +53,7 @@ impl From<russh::SendError> for Error { fn from(_: russh::SendError) -> Self { E
 impl russh::Signer for Signer { type Error = Error; async fn auth_sign(&mut self, _: &russh::keys::agent::AgentIdentity, _: Option<russh::keys::HashAlg>, _: Vec<u8>) -> Result<Vec<u8>, Error> { Err(Error) } }
 impl Lease { pub fn login(&self) -> &Login { &self.login } pub fn into_means(self) -> Means { self.means } }
 impl Vault {
+    pub fn close(&self) {}
     pub async fn open(_store: &Store, _config: Config, _clock: Clock) -> Result<Self, Error> { Err(Error) }
     pub async fn verify(&self, _state: &SealedState) -> Result<(), Error> { Err(Error) }
     pub async fn seal(&self, _draft: Draft, _secret: Secret, _passphrase: Option<Secret>, _kek: Option<KekRow>, _hosts: Vec<(HostId, HostBinding)>) -> Result<SealedCredential, Error> { Err(Error) }
