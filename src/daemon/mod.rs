@@ -200,6 +200,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         tokio::select! {
             () = accepting => Ok(()),
             told = until_told => told,
+            () = vault.stopped() => Err(Error::Lost("vault's keeper")),
             lost = &mut watch => Err(lost.unwrap_or(Error::Lost("checkpoint task"))),
         }
     };
