@@ -114,7 +114,7 @@ impl Custody {
                 let meanwhile = || Error::ChangedMeanwhile(format!("credential {}", before.meta.name));
                 let same = credentials::row(c, id)?.is_some_and(|now| now.sealed == before.sealed && now.wrapped_dek == before.wrapped_dek && now.meta.name == before.meta.name);
                 let hosts_now: Vec<_> = credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<_, _>>()?;
-                if !same || hosts_now.into_iter().flatten().ne(targets.into_iter()) {
+                if !same || hosts_now.into_iter().flatten().ne(targets) {
                     return Err(meanwhile());
                 }
                 if let Some(kek) = &sealed.new_kek {

@@ -180,7 +180,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let rooms = Rooms { custody, log: log.clone(), registry: registry.clone(), guard, clock: clock.clone(), target: config.target.clone() };
     let workspace = crate::model::DEFAULT_WORKSPACE.parse().map_err(|_| Error::Lost("workspace"))?;
     let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), workspace });
-    let front_config = RwLock::new(Arc::new(front::Config::new(config.front.clone(), keys.keys.clone())));
+    let front_config = RwLock::new(Arc::new(front::Config::new(config.front.clone(), &keys.keys)));
 
     let count = if config.workers == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { config.workers };
     let workers = Workers::start(count, &door).map_err(system("the worker threads"))?;
@@ -200,6 +200,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         tokio::select! {
             () = accepting => Ok(()),
             told = until_told => told,
+            () = vault.stopped() => Err(Error::Lost("vault's keeper")),
             lost = &mut watch => Err(lost.unwrap_or(Error::Lost("checkpoint task"))),
         }
     };
@@ -285,7 +286,7 @@ async fn until_told(
             _ = hup.recv() => {
                 if let Some(tuning) = reload.again(config) {
                     if let Ok(mut current) = front_config.write() {
-                        *current = Arc::new(front::Config::new(tuning, keys.to_vec()));
+                        *current = Arc::new(front::Config::new(tuning, keys));
                     }
                     log.record(Event::new(EventName::DaemonReloaded, "keyward")).await?;
                 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::{Algorithm, HashAlg, PrivateKey};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac, server};
 
 /// Limits of the front; each is a key of `[limits]` or `[ssh]` in `broker.toml`.
@@ -56,9 +56,16 @@ impl Default for Tuning {
 pub struct Config {
     /// The limits.
     pub tuning: Tuning,
-    /// russh's form of it.
-    pub(super) russh: Arc<server::Config>,
+    /// russh's form of it, for clients that speak AES-GCM.
+    pub(super) gcm: Arc<server::Config>,
+    /// For every other client.
+    pub(super) whole: Arc<server::Config>,
 }
+
+/// The broker's identification (RFC 4253 §4.2), without the line's end.
+const IDENTIFICATION: &str = concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION"));
+/// The same as it is sent.
+pub(super) const IDENTIFICATION_LINE: &str = concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION"), "\r\n");
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,38 +81,55 @@ const KEX: &[kex::Name] = &[
     kex::EXTENSION_SUPPORT_AS_SERVER,
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
 ];
+const GCM: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM];
 const CIPHERS: &[cipher::Name] =
     &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_192_CTR, cipher::AES_128_CTR];
 const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM];
-const KEYS: &[Algorithm] = &[Algorithm::Ed25519, Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, Algorithm::Rsa { hash: Some(HashAlg::Sha256) }];
+// Two uses: which of the broker's own keys it proves itself with, and – as `server-sig-algs` (RFC 8308) – what people may
+// sign in with. No SHA-1.
+const KEYS: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::SkEd25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::SkEcdsaSha2NistP256,
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+];
 
 impl Config {
     /// For these host keys.
-    pub fn new(tuning: Tuning, keys: Vec<PrivateKey>) -> Self {
-        let russh = Arc::new(server::Config {
-            server_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION")))),
-            methods: MethodSet::from(&[MethodKind::PublicKey][..]),
-            // Our own throttle slows those down who fail; a constant pause of a second per offered key only annoys the others.
-            auth_rejection_time: Duration::from_millis(20),
-            auth_rejection_time_initial: Some(Duration::ZERO),
-            keys,
-            window_size: tuning.window,
-            maximum_packet_size: tuning.max_packet,
-            preferred: Preferred {
-                kex: Cow::Borrowed(if tuning.post_quantum_only { KEX_POST_QUANTUM } else { KEX }),
-                key: Cow::Borrowed(KEYS),
-                host_key_certificates: Cow::Borrowed(&[]),
-                cipher: Cow::Borrowed(CIPHERS),
-                mac: Cow::Borrowed(MACS),
-                compression: Cow::Borrowed(&[compression::NONE]),
-            },
-            max_auth_attempts: tuning.attempts,
-            inactivity_timeout: None,
-            keepalive_interval: Some(tuning.keepalive_interval),
-            keepalive_max: tuning.keepalive_max,
-            nodelay: true,
-            ..server::Config::default()
-        });
-        Self { tuning, russh }
+    pub fn new(tuning: Tuning, keys: &[PrivateKey]) -> Self {
+        let gcm = Arc::new(russh(&tuning, keys.to_vec(), GCM));
+        let whole = Arc::new(russh(&tuning, keys.to_vec(), CIPHERS));
+        Self { tuning, gcm, whole }
+    }
+}
+
+fn russh(tuning: &Tuning, keys: Vec<PrivateKey>, ciphers: &'static [cipher::Name]) -> server::Config {
+    server::Config {
+        server_id: SshId::Standard(Cow::Borrowed(IDENTIFICATION)),
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        // Our own throttle slows those down who fail; a constant pause of a second per offered key only annoys the others.
+        auth_rejection_time: Duration::from_millis(20),
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        keys,
+        window_size: tuning.window,
+        maximum_packet_size: tuning.max_packet,
+        preferred: Preferred {
+            kex: Cow::Borrowed(if tuning.post_quantum_only { KEX_POST_QUANTUM } else { KEX }),
+            key: Cow::Borrowed(KEYS),
+            host_key_certificates: Cow::Borrowed(&[]),
+            cipher: Cow::Borrowed(ciphers),
+            mac: Cow::Borrowed(MACS),
+            compression: Cow::Borrowed(&[compression::NONE]),
+        },
+        max_auth_attempts: tuning.attempts,
+        inactivity_timeout: None,
+        keepalive_interval: Some(tuning.keepalive_interval),
+        keepalive_max: tuning.keepalive_max,
+        nodelay: true,
+        ..server::Config::default()
     }
 }

@@ -14,8 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::config::Config;
+use super::config::{Config, IDENTIFICATION_LINE};
 use super::handler::{Doorway, Handler, SignIn};
+use super::peek::peek;
 use crate::model::EndReason;
 
 /// Reads of this size save system calls on bulk transfers; untouched pages cost no memory.
@@ -132,7 +133,9 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
     let (tell, mut signed_in) = oneshot::channel();
     let handler = Handler::new(Arc::clone(&door), Arc::clone(&config), peer, Arc::clone(&sign_in), tell);
     let serve = async {
-        let running = server::run_stream(Arc::clone(&config.russh), BufReader::with_capacity(READ_BUFFER, stream), handler).await?;
+        let (stream, gcm) = peek(BufReader::with_capacity(READ_BUFFER, stream), IDENTIFICATION_LINE.as_bytes()).await?;
+        let russh = if gcm { &config.gcm } else { &config.whole };
+        let running = server::run_stream(Arc::clone(russh), stream, handler).await?;
         running.await
     };
     tokio::pin!(serve);

@@ -6,6 +6,7 @@ pub mod console;
 mod handler;
 mod host_keys;
 mod listener;
+mod peek;
 mod selector;
 mod verbs;
 

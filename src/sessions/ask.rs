@@ -43,10 +43,9 @@ pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt) {
                     let _ = channel.data_bytes(&b"\r\n"[..]).await;
                     return;
                 }
+                0x08 | 0x7f if line.pop().is_none() || !prompt.echo => {}
                 0x08 | 0x7f => {
-                    if line.pop().is_some() && prompt.echo {
-                        let _ = channel.data_bytes(&b"\x08 \x08"[..]).await;
-                    }
+                    let _ = channel.data_bytes(&b"\x08 \x08"[..]).await;
                 }
                 0x15 => line.clear(),
                 _ if line.len() < MOST => {

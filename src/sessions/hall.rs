@@ -13,6 +13,7 @@ use crate::relay::{self, ClientChannel, Held};
 use crate::target::Prompt;
 
 /// What comes from the person's client.
+#[allow(clippy::large_enum_variant)] // a channel is what mostly comes, and few wait at a time
 pub enum Arrival {
     /// It opens a session channel.
     Channel {

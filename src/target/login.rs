@@ -38,7 +38,6 @@ impl Dialed {
         let limit = self.config.login_timeout;
         let attempt = self.handle.authenticate_publickey_with(login, key, hash, &mut signer);
         let answer = timeout(limit, attempt).await.map_err(|_| Error::TimedOut { address: self.address.clone(), step: "sign-in", limit })??;
-        drop(signer);
         match answer {
             AuthResult::Success => Ok("publickey"),
             AuthResult::Failure { remaining_methods, partial_success: true } if remaining_methods.contains(&MethodKind::KeyboardInteractive) => {
