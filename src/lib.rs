@@ -23,6 +23,7 @@ pub mod target;
 
 pub mod sessions;
 
+pub mod cli;
 pub mod control;
 
 pub mod socket;
