@@ -1,3 +1,18 @@
 //! The binary: arguments → cli → exit status. Nothing else happens here.
 
-fn main() {}
+use std::process::ExitCode;
+
+use keyward::cli::{self, Exit, Failure, ServeOptions};
+
+/// Every freed block is overwritten, so that no library's copy of a secret outlives its use.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    // A panic is a defect; it has an exit status of its own, and its message is on standard error already.
+    std::panic::catch_unwind(|| cli::run(std::env::args_os(), serve)).unwrap_or_else(|_| ExitCode::from(Exit::Bug.status()))
+}
+
+fn serve(options: ServeOptions) -> Result<(), Failure> {
+    Err(Failure::new(Exit::Failed, format!("this build has no daemon to run in {}", options.home.display()), "use a later build"))
+}

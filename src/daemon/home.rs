@@ -101,9 +101,16 @@ impl Home {
 /// Where the root key of a home lies: outside it, so that a copy or backup of the home does not hold it. The default
 /// home's is `root.key`; that of another home has a digest of its path in the name.
 pub(super) fn default_root_key(home: &Path) -> PathBuf {
-    let directory = place::config_dir();
-    let is_default = fs::canonicalize(place::default_home()).is_ok_and(|default| default == home);
-    if is_default {
+    let root = rustix::process::geteuid().is_root();
+    let variable = |name| place::var(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let user = variable("HOME").unwrap_or_else(|| PathBuf::from("/"));
+    let directory = match variable("XDG_CONFIG_HOME") {
+        Some(directory) => directory.join("keyward"),
+        None if root => PathBuf::from("/etc/keyward"),
+        None => user.join(".config/keyward"),
+    };
+    let usual = if root { PathBuf::from("/var/lib/keyward") } else { variable("XDG_STATE_HOME").unwrap_or_else(|| user.join(".local/state")).join("keyward") };
+    if fs::canonicalize(usual).is_ok_and(|usual| usual == home) {
         return directory.join("root.key");
     }
     use std::fmt::Write;

@@ -1,0 +1,226 @@
+//! The grammar: one, for the local program and for the ssh console. Says what words there are and what they mean;
+//! reads no file, asks nobody, and sends nothing.
+
+mod credentials;
+mod grants;
+mod hosts;
+mod people;
+mod watch;
+mod words;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::fail::Failure;
+use crate::control::Command;
+use crate::model::{DEFAULT_WORKSPACE, Name};
+
+pub use words::Source;
+
+/// What a call needs besides its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing.
+    Nothing,
+    /// A password, for this credential.
+    Password(Name),
+    /// A private key from there.
+    Key(Source),
+}
+
+/// What happens after the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// It is printed.
+    Print,
+    /// `host trust`: the keys are shown, and pinned if somebody says so.
+    Confirm(Name),
+}
+
+/// A verb, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The command.
+    pub command: Command,
+    /// The secret that goes with it.
+    pub secret: Wanted,
+    /// What happens after.
+    pub follow: Follow,
+}
+
+impl From<Command> for Call {
+    fn from(command: Command) -> Self {
+        Self { command, secret: Wanted::Nothing, follow: Follow::Print }
+    }
+}
+
+/// An SSH connection broker: vault credentials are injected just in time, and nobody sees them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keyward",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = false,
+    max_term_width = 110,
+    after_help = "EXIT STATUS:\n  0 done · 1 refused or failed · 2 usage · 3 daemon not reachable · 70 a bug\n\n\
+                  Secrets are never arguments: they are asked for on a terminal, or read from standard input.\n\
+                  The same verbs work over ssh, with nothing installed: ssh -p 2222 YOU@BROKER host list\n\n\
+                  EXAMPLES:\n  keyward serve\n  keyward host add web-1 192.0.2.7 && keyward host trust web-1\n  \
+                  keyward credential add deploy --username deploy --key ~/.ssh/deploy --scope workspace\n  \
+                  keyward credential attach deploy --host web-1\n  keyward grant add --to alice --hosts 'web-*' --allow shell,exec\n  \
+                  ssh -p 2222 web-1@BROKER"
+)]
+pub struct Cli {
+    /// For every verb.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// Flags that every verb takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Where the broker lives [env: KEYWARD_HOME] [default: ~/.local/state/keyward; /var/lib/keyward for root]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but data and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// The workspace
+    #[arg(long, global = true, value_name = "NAME", default_value = DEFAULT_WORKSPACE)]
+    pub workspace: Name,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the broker in the foreground
+    ///
+    /// The first run makes the home: root key, ssh host key, database, and the owner, named after you, with the public
+    /// keys found in ~/.ssh and in the ssh agent. When it accepts connections it prints one line that begins with
+    /// `ready:`. SIGTERM and SIGINT let sessions end in order, SIGHUP reads the configuration again.
+    #[command(after_help = "EXAMPLES:\n  keyward serve\n  keyward serve --listen 0.0.0.0:2222 --config /etc/keyward/broker.toml")]
+    Serve(ServeArgs),
+    /// Show how the daemon, store and vault are
+    Status,
+    /// People: who they are, and the keys that sign them in
+    #[command(subcommand)]
+    User(people::UserVerb),
+    /// Groups of people, for grants
+    #[command(subcommand)]
+    Group(people::GroupVerb),
+    /// Hosts: where they are, and the keys that prove it
+    #[command(subcommand)]
+    Host(hosts::HostVerb),
+    /// Credentials: what signs in on hosts; never shown, only used
+    #[command(subcommand)]
+    Credential(credentials::CredentialVerb),
+    /// Grants: who may do what on which hosts
+    #[command(subcommand)]
+    Grant(grants::GrantVerb),
+    /// Sessions: who is connected, and who was
+    #[command(subcommand)]
+    Session(watch::SessionVerb),
+    /// The audit log: what happened, in a chain that shows every change
+    #[command(subcommand)]
+    Audit(watch::AuditVerb),
+    /// Print Host blocks for ~/.ssh/config, so that `ssh web-1` goes through the broker
+    #[command(after_help = "EXAMPLE:\n  keyward ssh-config > ~/.ssh/keyward.conf   # and: Include keyward.conf")]
+    SshConfig {
+        /// For somebody else
+        #[arg(long, value_name = "NAME")]
+        user: Option<Name>,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "EXAMPLE:\n  keyward completions bash > ~/.local/share/bash-completion/completions/keyward")]
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How the daemon logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON document a line.
+    Json,
+}
+
+/// Flags of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration [default: broker.toml in the home, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where ssh clients connect; overrides the configuration
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// How to log, on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+impl Verb {
+    /// The texts that this verb wants read, in the order in which [`Verb::call`] takes them.
+    pub fn sources(&self) -> Vec<&Source> {
+        match self {
+            Self::User(verb) => verb.sources(),
+            Self::Host(verb) => verb.sources(),
+            Self::Grant(verb) => verb.sources(),
+            Self::Audit(verb) => verb.sources(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The call, with the texts that [`Verb::sources`] asked for. `None`: the verb is the program's own and goes nowhere.
+    ///
+    /// # Errors
+    /// Words that do not fit together.
+    pub fn call(self, texts: Vec<String>) -> Result<Option<Call>, Failure> {
+        Ok(Some(match self {
+            Self::Serve(_) | Self::Completions { .. } => return Ok(None),
+            Self::Status => Command::Status.into(),
+            Self::User(verb) => verb.call(texts).into(),
+            Self::Group(verb) => verb.call().into(),
+            Self::Host(verb) => verb.call(texts),
+            Self::Credential(verb) => verb.call(),
+            Self::Grant(verb) => verb.call(texts).into(),
+            Self::Session(verb) => verb.call().into(),
+            Self::Audit(verb) => verb.call(texts).into(),
+            Self::SshConfig { user } => Command::SshConfig { user }.into(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What the grammar takes, and what it refuses.
+
+use clap::{CommandFactory, Parser};
+
+use super::*;
+use crate::control::{CredentialRef, ScopeWord, SecretForm};
+
+fn parse(words: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("keyward".to_owned()).chain(shell_words::split(words).unwrap()))
+}
+
+fn call(words: &str, texts: &[&str]) -> Call {
+    parse(words).unwrap().verb.call(texts.iter().map(|t| (*t).to_owned()).collect()).unwrap().unwrap()
+}
+
+#[test]
+fn the_grammar_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_verb_of_the_contract_is_known() {
+    for words in [
+        "status",
+        "user add alice --key a.pub --key - --role admin --uid 1000",
+        "user list",
+        "user show alice",
+        "user disable alice",
+        "user enable alice",
+        "user remove alice",
+        "user key add alice 'ssh-ed25519 AAAA x'",
+        "user key list alice",
+        "user key remove alice SHA256:x",
+        "group add ops",
+        "group list",
+        "group remove ops",
+        "group join ops alice",
+        "group leave ops alice",
+        "host add web-1 web:2222 --credential deploy --tag env=prod --tag a= --host-key 'ssh-ed25519 AAAA'",
+        "host add web-1 2001:db8::1 --trust-first-use",
+        "host list --json",
+        "--json host show web-1",
+        "host edit web-1 --address b --rename c --tag k=v --untag x --no-credential --strict --host-key -",
+        "host remove web-1",
+        "host trust web-1 --fingerprint SHA256:x",
+        "credential add c --username root --password",
+        "credential add c --username root --key - --scope workspace",
+        "credential list",
+        "credential show c --scope personal",
+        "credential public-key c",
+        "credential edit c --username u --rename d --password",
+        "credential attach c --host h --mine",
+        "credential detach c --host h",
+        "credential delete c --end-sessions",
+        "grant add --to '*' --hosts 'web-*' --allow shell,exec --commands f --from 192.0.2.0/24 --until 2026-12-31 --between 08:00-18:00 --max-session 8h",
+        "grant list",
+        "grant remove grt_0123456789abcdefghjkmnpqrs",
+        "grant explain alice web-1 exec --from ::1",
+        "session list --live",
+        "session show ses_0123456789abcdefghjkmnpqrs",
+        "session end ses_0123456789abcdefghjkmnpqrs",
+        "audit list --since 2h --user alice --host web-1 --limit 5",
+        "audit verify --checkpoint f",
+        "audit export --format jsonl --since 2026-11-01",
+        "ssh-config --user alice",
+        "completions bash",
+        "serve --config broker.toml --listen 127.0.0.1:2222 --home /tmp/x",
+        "status --workspace default --quiet --color never",
+    ] {
+        if let Err(e) = parse(words) {
+            panic!("{words}: {e}");
+        }
+    }
+}
+
+#[test]
+fn words_that_make_no_sense_are_refused() {
+    for words in [
+        "",
+        "frobnicate",
+        "user add",
+        "user add 'a b'",
+        "user add a+b",
+        "user add alice --role king",
+        "host add web-1",
+        "host add web-1 a:0",
+        "host add web-1 a --tag novalue",
+        "host add web-1 a --trust-first-use --host-key -",
+        "host edit web-1 --credential c --no-credential",
+        "host edit web-1 --strict --trust-first-use",
+        "credential add c --username root",
+        "credential add c --username root --password --key f",
+        "credential add c --username root --password hunter2",
+        "credential add c --username root --key 'ssh-ed25519 AAAA'",
+        "credential attach c",
+        "grant add --to alice --hosts web-1",
+        "grant add --to alice --hosts web-1 --allow root",
+        "grant add --to alice --hosts 'a/b' --allow exec",
+        "grant add --to alice --hosts web-1 --allow exec --max-session 8",
+        "grant add --to alice --hosts web-1 --allow exec --until tomorrow",
+        "grant remove 7",
+        "session end x",
+        "audit export --format xml",
+        "status --quiet --verbose",
+    ] {
+        assert!(parse(words).is_err(), "{words}");
+    }
+}
+
+#[test]
+fn no_argument_holds_a_secret() {
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nx";
+    let refused = Cli::try_parse_from(["keyward", "credential", "add", "c", "--username", "u", "--key", key]).unwrap_err();
+    assert!(refused.to_string().contains("never arguments"));
+}
+
+#[test]
+fn calls_say_which_secret_they_need() {
+    let add = call("credential add c --username root --key ./k --scope workspace", &[]);
+    assert_eq!(add.secret, Wanted::Key(Source::File("./k".into())));
+    assert!(matches!(add.command, Command::CredentialAdd { form: SecretForm::Key, scope: ScopeWord::Workspace, .. }));
+    let edit = call("credential edit c --rename d", &[]);
+    assert_eq!(edit.secret, Wanted::Nothing);
+    let credential = CredentialRef { name: "c".parse().unwrap(), scope: None };
+    assert_eq!(edit.command, Command::CredentialEdit { credential, username: None, form: None, rename: Some("d".parse().unwrap()) });
+    let trust = call("host trust web-1", &[]);
+    assert_eq!(trust.follow, Follow::Confirm("web-1".parse().unwrap()));
+}
+
+#[test]
+fn texts_come_in_the_order_in_which_they_were_asked_for() {
+    let cli = parse("user add alice --key a.pub --key - --key 'ssh-ed25519 AAAA x'").unwrap();
+    let sources: Vec<Source> = cli.verb.sources().into_iter().cloned().collect();
+    assert_eq!(sources, vec![Source::File("a.pub".into()), Source::Stdin, Source::Inline("ssh-ed25519 AAAA x".to_owned())]);
+    let Call { command: Command::UserAdd { keys, .. }, .. } = call("user add alice --key a --key b", &["1", "2"]) else { panic!() };
+    assert_eq!(keys, ["1", "2"]);
+}
+
+#[test]
+fn durations_are_written_as_people_write_them() {
+    for (text, s) in [("90s", 90), ("30m", 1800), ("8h", 28800), ("1h30m", 5400), ("2d", 172_800)] {
+        assert_eq!(words::seconds(text), Ok(s));
+    }
+    for bad in ["", "8", "h", "8x", "-1s", "1h30", "99999999999999999999h"] {
+        assert!(words::seconds(bad).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,71 @@
+//! A verb at the local door, from words to exit status: read what it names, ask for its secret, call, print.
+
+use super::client::Client;
+use super::fail::{Exit, Failure};
+use super::grammar::{Call, Follow, Globals, Source, Verb, Wanted};
+use super::print::{self, Style};
+use super::{place, prompt};
+use crate::control::{Command, Data, Problem, Reply, Secrets};
+use crate::fault::Kind;
+use crate::model::Name;
+
+/// Makes the call and prints what comes back.
+pub(super) fn call(globals: &Globals, style: &Style, verb: Verb) -> Result<Exit, Failure> {
+    let client = Client::new(&place::home(globals.home.as_deref())?, globals.workspace.clone());
+    let texts = texts(&verb)?;
+    let Some(Call { command, secret, follow }) = verb.call(texts)? else { return Ok(Exit::Done) };
+    if secret != Wanted::Nothing {
+        client.reachable()?;
+    }
+    let answer = match send(&client, style, &command, prompt::secrets(&secret)?)? {
+        Err(Problem { kind: Kind::PassphraseNeeded, .. }) if matches!(secret, Wanted::Key(_)) => {
+            send(&client, style, &command, prompt::with_passphrase(&secret)?)?
+        }
+        answer => answer,
+    };
+    let reply = answer?;
+    match follow {
+        Follow::Print => Ok(show(&reply, style)),
+        Follow::Confirm(host) => confirm(&client, style, host, &reply),
+    }
+}
+
+fn send(client: &Client, style: &Style, command: &Command, secrets: Secrets) -> Result<Result<Reply, Problem>, Failure> {
+    client.call(command, secrets, &mut |piece| super::out(print::piece(piece, style).as_bytes()))
+}
+
+fn show(reply: &Reply, style: &Style) -> Exit {
+    let rendered = print::render(reply, style);
+    super::out(rendered.stdout.as_bytes());
+    super::err(&rendered.stderr);
+    print::exit_of(reply)
+}
+
+/// Reads the texts that a verb names. Standard input can be read once.
+fn texts(verb: &Verb) -> Result<Vec<String>, Failure> {
+    let sources = verb.sources();
+    if sources.iter().filter(|s| ***s == Source::Stdin).count() > 1 {
+        return Err(Failure::new(Exit::Usage, "standard input can be read only once", "give `-` once; its text may have several lines"));
+    }
+    sources.into_iter().map(prompt::text).collect()
+}
+
+/// `host trust`: the keys are shown, and pinned if somebody at a terminal says so.
+fn confirm(client: &Client, style: &Style, host: Name, reply: &Reply) -> Result<Exit, Failure> {
+    let Data::Probed(probed) = &reply.data else { return Ok(show(reply, style)) };
+    show(reply, style);
+    match print::verdict_on(probed) {
+        print::Trust::Settled => Ok(Exit::Done),
+        print::Trust::Ask(question) if prompt::is_terminal() => {
+            if !prompt::yes(&question) {
+                return Err(Failure::new(Exit::Failed, "nothing was pinned", format!("keyward host trust {host}")));
+            }
+            let fingerprints = probed.keys.iter().map(|k| k.fingerprint.clone()).collect();
+            let reply = send(client, style, &Command::HostTrust { name: host, fingerprints }, Secrets::none())??;
+            // The keys were the data; what was done about them is not printed a second time.
+            super::err(&print::render(&reply, style).stderr);
+            Ok(Exit::Done)
+        }
+        print::Trust::Ask(_) => Err(print::unconfirmed(probed)),
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line: grammar, prompts, printing and exit statuses; used by the program and by the ssh console alike.
+//! Decides nothing about rights: it sends what was written and prints what comes back.
+
+pub mod client;
+pub mod fail;
+pub mod grammar;
+mod local;
+pub mod place;
+pub mod print;
+mod prompt;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+pub use fail::{Exit, Failure};
+use grammar::{Cli, LogFormat, Verb};
+use print::Style;
+
+/// What `serve` was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// The broker's home; it may not exist yet.
+    pub home: PathBuf,
+    /// The configuration, if one was named.
+    pub config: Option<PathBuf>,
+    /// Where to listen, if that was said: it overrides the configuration.
+    pub listen: Option<String>,
+    /// Log more.
+    pub verbose: bool,
+    /// Log less.
+    pub quiet: bool,
+    /// Log as JSON.
+    pub log_json: bool,
+}
+
+/// Runs the program. `serve` runs the daemon until it ends.
+pub fn run(args: impl Iterator<Item = OsString>, serve: impl FnOnce(ServeOptions) -> Result<(), Failure>) -> ExitCode {
+    let args: Vec<OsString> = args.collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e, &args),
+    };
+    let style = style_of(&cli);
+    let done = match cli.verb {
+        Verb::Serve(words) => place::home(cli.globals.home.as_deref()).and_then(|home| {
+            serve(ServeOptions {
+                home,
+                config: words.config,
+                listen: words.listen,
+                verbose: cli.globals.verbose,
+                quiet: cli.globals.quiet,
+                log_json: words.log_format == LogFormat::Json,
+            })
+            .map(|()| Exit::Done)
+        }),
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut script);
+            out(&script);
+            Ok(Exit::Done)
+        }
+        verb => local::call(&cli.globals, &style, verb),
+    };
+    let exit = done.unwrap_or_else(|failure| {
+        err(&failure.render(style.error_color));
+        failure.exit
+    });
+    ExitCode::from(exit.status())
+}
+
+fn style_of(cli: &Cli) -> Style {
+    let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+    let wants = |is_terminal: bool| match cli.globals.color {
+        grammar::Color::Always => true,
+        grammar::Color::Never => false,
+        grammar::Color::Auto => is_terminal && place::colours_are_welcome(),
+    };
+    let width = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok().map(|s| s.ws_col)).flatten().filter(|w| *w > 0);
+    Style {
+        json: cli.globals.json,
+        quiet: cli.globals.quiet,
+        verbose: cli.globals.verbose,
+        color: wants(stdout.is_terminal()),
+        error_color: wants(stderr.is_terminal()),
+        width,
+    }
+}
+
+/// Help and version are data; everything else that the grammar has to say is an error.
+fn usage(e: &clap::Error, args: &[OsString]) -> ExitCode {
+    if !e.use_stderr() {
+        out(e.render().to_string().as_bytes());
+        return ExitCode::from(Exit::Done.status());
+    }
+    let words: Vec<String> = args.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    err(&fail::usage(e, &words));
+    ExitCode::from(Exit::Usage.status())
+}
+
+/// Writes data. A reader that left (`| head`) is no error.
+pub(crate) fn out(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
+
+/// Writes what is not data.
+pub(crate) fn err(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,188 @@
+//! One thing at a time: facts, line by line.
+
+use super::list::{address, at, bytes, conditions, joined, keys, or_dash, state, tags};
+use super::table::{facts, table};
+use super::{Rendered, Style, line};
+use crate::control::{CredentialView, Data, ExplainedView, GrantView, HostView, ProbedView, SessionView, SshConfigView, StatusView, UserView, VerdictView};
+use crate::model::printable;
+
+/// One view.
+pub(super) fn one(data: &Data, style: &Style) -> Rendered {
+    let stdout = match data {
+        Data::Status(v) => status(v, style),
+        Data::User(v) => user(v, style),
+        Data::Group(v) => facts(vec![("name", v.name.to_string()), ("members", joined(&v.members))], style),
+        Data::Host(v) => host(v, style),
+        Data::Probed(v) => probed(v, style),
+        Data::Credential(v) => credential(v, style),
+        Data::PublicKey(v) => line(&v.public_key),
+        Data::Grant(v) => grant(v, style),
+        Data::Explained(v) => explained(v, style),
+        Data::Session(v) => session(v, style),
+        Data::Deleted(v) => v.live_sessions.iter().map(|id| line(&id.to_string())).collect(),
+        Data::Verdict(v) => verdict(v),
+        Data::SshConfig(v) => ssh_config(v),
+        _ => String::new(),
+    };
+    Rendered { stdout, stderr: String::new() }
+}
+
+fn status(v: &StatusView, style: &Style) -> String {
+    let rows = vec![
+        ("version", v.version.clone()),
+        ("up", uptime(v.uptime_s)),
+        ("listening", v.listen.clone()),
+        ("host keys", v.host_keys.join("\n")),
+        ("vault", v.vault.clone()),
+        ("connections", v.live_connections.to_string()),
+        ("leases", v.leases_open.to_string()),
+        ("proposals", v.pending_proposals.to_string()),
+        ("audit", format!("{} entries", v.audit_seq)),
+        ("free", v.store_free_bytes.map(bytes).unwrap_or_default()),
+        ("workspace", v.workspace.to_string()),
+        ("you", format!("{} ({})", v.you, v.role)),
+    ];
+    facts(rows, style)
+}
+
+fn uptime(s: u64) -> String {
+    let (days, hours, minutes) = (s / 86400, s / 3600 % 24, s / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{s} s"),
+        (0, 0, m) => format!("{m} min"),
+        (0, h, m) => format!("{h} h {m} min"),
+        (d, h, _) => format!("{d} d {h} h"),
+    }
+}
+
+fn user(v: &UserView, style: &Style) -> String {
+    let rows = vec![
+        ("name", v.name.to_string()),
+        ("id", v.id.to_string()),
+        ("role", v.role.to_string()),
+        ("state", if v.disabled { "disabled" } else { "enabled" }.to_owned()),
+        ("uid", v.uid.map(|u| u.to_string()).unwrap_or_default()),
+        ("groups", joined(&v.groups)),
+        ("added", at(v.created_at)),
+    ];
+    let mut out = facts(rows, style);
+    if !v.keys.is_empty() {
+        out.push('\n');
+        out.push_str(&keys(&v.keys, style));
+    }
+    out
+}
+
+fn host(v: &HostView, style: &Style) -> String {
+    let pins: Vec<String> = v
+        .host_keys
+        .iter()
+        .map(|k| format!("{} {} ({}, {})", k.fingerprint, k.public_key.split(' ').next().unwrap_or_default(), k.source, at(k.pinned_at)))
+        .collect();
+    let rows = vec![
+        ("name", v.name.to_string()),
+        ("id", v.id.to_string()),
+        ("address", address(v)),
+        ("tags", tags(v)),
+        ("host keys", if pins.is_empty() { "none pinned".to_owned() } else { pins.join("\n") }),
+        ("first use", if v.trust_first_use { "trusted" } else { "not trusted" }.to_owned()),
+        ("credential", or_dash(v.credential.as_ref())),
+        ("yours", v.my_credential.clone().unwrap_or_default()),
+        ("attached", v.attached.join(" ")),
+        ("added", at(v.created_at)),
+    ];
+    facts(rows, style)
+}
+
+fn probed(v: &ProbedView, style: &Style) -> String {
+    let state = |pinned: bool| if pinned { "pinned" } else { "new" }.to_owned();
+    let kind = |key: &str| key.split(' ').next().unwrap_or_default().to_owned();
+    let mut rows: Vec<Vec<String>> = v.keys.iter().map(|k| vec![k.fingerprint.clone(), kind(&k.public_key), state(k.pinned)]).collect();
+    let gone = v.pinned.iter().filter(|p| v.keys.iter().all(|k| k.fingerprint != **p));
+    rows.extend(gone.map(|p| vec![p.clone(), "-".to_owned(), "pinned, NOT SHOWN".to_owned()]));
+    format!("{}{}", line(&format!("{} at {} shows:", v.host, v.address)), table(&["FINGERPRINT", "TYPE", "STATE"], rows, style))
+}
+
+fn credential(v: &CredentialView, style: &Style) -> String {
+    let rows = vec![
+        ("name", v.name.to_string()),
+        ("id", v.id.to_string()),
+        ("scope", v.scope.clone()),
+        ("username", v.username.to_string()),
+        ("kind", v.kind.clone()),
+        ("fingerprint", v.fingerprint.clone().unwrap_or_default()),
+        ("hosts", if v.hosts.is_empty() { "none".to_owned() } else { joined(&v.hosts) }),
+        ("added", at(v.created_at)),
+        ("updated", at(v.updated_at)),
+        ("last used", v.last_used_at.map_or_else(|| "never".to_owned(), at)),
+    ];
+    facts(rows, style)
+}
+
+fn grant(v: &GrantView, style: &Style) -> String {
+    let rows = vec![
+        ("id", v.id.to_string()),
+        ("to", v.to.clone()),
+        ("hosts", v.hosts.clone()),
+        ("allow", v.allow.to_string()),
+        ("conditions", conditions(v)),
+        ("commands", v.commands.as_ref().map(|c| c.join("\n")).unwrap_or_default()),
+        ("added", format!("{} by {}", at(v.created_at), v.created_by)),
+    ];
+    facts(rows, style)
+}
+
+fn explained(v: &ExplainedView, style: &Style) -> String {
+    let what = v.action.as_ref().map_or_else(|| "use".to_owned(), Clone::clone);
+    let may = if v.allowed { "may" } else { "may NOT" };
+    let mut out = line(&format!("{} {may} {what} {} from {}: {}", v.user, v.host, v.from, v.reason));
+    let rows = vec![
+        ("allowed", v.allow.to_string()),
+        ("commands", v.commands.as_ref().map(|c| c.join("\n")).unwrap_or_default()),
+        ("until", v.ends_at.map(at).unwrap_or_default()),
+        ("credential", or_dash(v.credential.as_ref())),
+    ];
+    out.push_str(&facts(rows, style));
+    let rows: Vec<Vec<String>> = v
+        .grants
+        .iter()
+        .map(|g| vec![g.id.to_string(), g.to.clone(), g.hosts.clone(), g.outcome.clone(), if g.decides { "decides" } else { "" }.to_owned()])
+        .collect();
+    if !rows.is_empty() {
+        out.push('\n');
+        out.push_str(&table(&["GRANT", "TO", "HOSTS", "OUTCOME", ""], rows, style));
+    }
+    out
+}
+
+fn session(v: &SessionView, style: &Style) -> String {
+    let rows = vec![
+        ("id", v.id.to_string()),
+        ("user", v.user.to_string()),
+        ("host", v.host.to_string()),
+        ("credential", or_dash(v.credential.as_ref())),
+        ("client", v.client.clone()),
+        ("started", at(v.started_at)),
+        ("ended", v.ended_at.map(at).unwrap_or_default()),
+        ("state", state(v)),
+        ("channels", v.channels.map(|c| c.to_string()).unwrap_or_default()),
+        ("to the host", bytes(v.bytes_in)),
+        ("from the host", bytes(v.bytes_out)),
+    ];
+    facts(rows, style)
+}
+
+fn verdict(v: &VerdictView) -> String {
+    match &v.lie {
+        None => line(&format!("{} entries hold, {} checkpoints agree; the last hash is {}", v.entries, v.checkpoints, v.head)),
+        Some(lie) => line(&format!("entry {} LIES: {}; the {} entries before it hold", lie.seq, lie.what, v.entries)),
+    }
+}
+
+fn ssh_config(v: &SshConfigView) -> String {
+    let mut out = String::new();
+    for host in &v.hosts {
+        out.push_str(&format!("Host {host}\n    HostName {}\n    Port {}\n    User {host}\n\n", printable(&v.broker, 260), v.port));
+    }
+    out
+}

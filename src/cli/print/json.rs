@@ -1,0 +1,60 @@
+//! JSON: one document per call, with the keys of the contract. Lists are arrays.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::control::Data;
+use crate::model::printable;
+
+/// The document of a reply's data.
+pub(super) fn document(data: &Data) -> String {
+    match data {
+        Data::Nothing => pretty(&serde_json::json!({})),
+        // Its entries were streamed already: a document after them would be no part of them.
+        Data::Exported(_) => String::new(),
+        Data::Status(v) => pretty(v),
+        Data::Users(v) => pretty(v),
+        Data::User(v) => pretty(v),
+        Data::Keys(v) => pretty(v),
+        Data::Groups(v) => pretty(v),
+        Data::Group(v) => pretty(v),
+        Data::Hosts(v) => pretty(v),
+        Data::Host(v) => pretty(v),
+        Data::Probed(v) => pretty(v),
+        Data::Credentials(v) => pretty(v),
+        Data::Credential(v) => pretty(v),
+        Data::PublicKey(v) => pretty(v),
+        Data::Grants(v) => pretty(v),
+        Data::Grant(v) => pretty(v),
+        Data::Explained(v) => pretty(v),
+        Data::Sessions(v) => pretty(v),
+        Data::Session(v) => pretty(v),
+        Data::Deleted(v) => pretty(v),
+        Data::Entries(v) => pretty(v),
+        Data::Verdict(v) => pretty(v),
+        Data::SshConfig(v) => pretty(v),
+    }
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| "null".to_owned());
+    format!("{}\n", harmless(&text))
+}
+
+/// JSON text in which everything that a terminal obeys or hides is an escape. Outside of strings JSON has only
+/// white space and ASCII, so that what is replaced stands in a string, and the document stays the same.
+pub(super) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let obeyed = c != '\n' && (!c.is_ascii() || c.is_ascii_control()) && printable(c.encode_utf8(&mut [0; 4]), 1).starts_with('\\');
+        if obeyed {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}

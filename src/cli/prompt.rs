@@ -1,0 +1,128 @@
+//! Asks for what must not be an argument: without echo on a terminal, else from standard input to its end, unbuffered.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::fail::{Exit, Failure};
+use super::grammar::{Source, Wanted};
+use crate::control::Secrets;
+use crate::secret::Secret;
+
+/// The longest text that is read from a file or standard input.
+const MAX_TEXT: u64 = 256 * 1024;
+
+/// Whether somebody sits at standard input.
+pub(super) fn is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Reads a text that is no secret: public keys, a list of commands.
+pub(super) fn text(source: &Source) -> Result<String, Failure> {
+    let (name, read) = match source {
+        Source::Inline(text) => return Ok(text.clone()),
+        Source::Stdin => ("standard input".to_owned(), stdin().and_then(read_text)),
+        Source::File(path) => (path.display().to_string(), File::open(path).and_then(read_text)),
+    };
+    read.map_err(|e| unreadable(&name, &e))
+}
+
+/// The secret that a call needs.
+pub(super) fn secrets(wanted: &Wanted) -> Result<Secrets, Failure> {
+    let material = match wanted {
+        Wanted::Nothing => None,
+        Wanted::Password(name) if is_terminal() => Some(twice(&format!("password of {name}"))?),
+        Wanted::Password(_) => Some(from_stdin("password")?.without_final_newline()),
+        Wanted::Key(Source::File(path)) => Some(key_file(path)?),
+        Wanted::Key(_) => Some(from_stdin("private key")?),
+    };
+    Ok(Secrets { material, passphrase: None })
+}
+
+/// The secrets once more, now with the passphrase of the key. Only a key from a file can be read twice.
+pub(super) fn with_passphrase(wanted: &Wanted) -> Result<Secrets, Failure> {
+    let Wanted::Key(Source::File(path)) = wanted else {
+        return Err(Failure::new(
+            Exit::Failed,
+            "the key has a passphrase, and standard input is spent on the key itself",
+            "name the key's file, and give the passphrase on a terminal or on standard input: --key FILE",
+        ));
+    };
+    let passphrase = if is_terminal() {
+        hidden(&format!("passphrase of {}: ", path.display()))?
+    } else {
+        let piped = from_stdin("passphrase")?.without_final_newline();
+        if piped.is_empty() {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("the key {} has a passphrase, and none came on standard input", path.display()),
+                "run the command on a terminal, or pipe the passphrase in",
+            ));
+        }
+        piped
+    };
+    Ok(Secrets { material: Some(key_file(path)?), passphrase: Some(passphrase) })
+}
+
+/// Asks a question on the terminal; anything but a clear yes is a no.
+pub(super) fn yes(question: &str) -> bool {
+    super::err(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
+}
+
+fn twice(what: &str) -> Result<Secret, Failure> {
+    let first = ask(&format!("{what}: "))?;
+    let again = ask(&format!("{what}, again: "))?;
+    if *first != *again {
+        return Err(Failure::new(Exit::Failed, "the two are not the same; nothing was stored", "try again"));
+    }
+    Ok(secret_of(first))
+}
+
+fn hidden(prompt: &str) -> Result<Secret, Failure> {
+    ask(prompt).map(secret_of)
+}
+
+fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|e| unreadable("the terminal", &e))
+}
+
+/// Takes the text's own buffer: nothing is copied.
+fn secret_of(mut text: Zeroizing<String>) -> Secret {
+    Secret::new(std::mem::take(&mut *text).into_bytes())
+}
+
+fn key_file(path: &Path) -> Result<Secret, Failure> {
+    File::open(path).and_then(Secret::read_to_end).map_err(|e| unreadable(&path.display().to_string(), &e))
+}
+
+fn from_stdin(what: &str) -> Result<Secret, Failure> {
+    if is_terminal() {
+        super::err(&format!("paste the {what}, then press Enter and Ctrl-D\n"));
+    }
+    stdin().and_then(Secret::read_to_end).map_err(|e| unreadable("standard input", &e))
+}
+
+/// Standard input without the standard library's buffer, which would keep a copy.
+fn stdin() -> io::Result<File> {
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+fn read_text(from: File) -> io::Result<String> {
+    let mut text = String::new();
+    from.take(MAX_TEXT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_TEXT { Err(io::Error::new(io::ErrorKind::InvalidData, "longer than 256 KiB")) } else { Ok(text) }
+}
+
+fn unreadable(name: &str, e: &io::Error) -> Failure {
+    let hint = match e.kind() {
+        io::ErrorKind::NotFound => "name a file that exists, or - for standard input",
+        io::ErrorKind::PermissionDenied => "you may not read it: look at its mode and owner",
+        _ => "look at what is in it",
+    };
+    Failure::new(Exit::Failed, format!("{name} cannot be read: {e}"), hint)
+}
