@@ -63,7 +63,7 @@ unset SSH_AUTH_SOCK SSH_ASKPASS KEYWARD_ROOT_KEY
 export HOME=$work/me XDG_CONFIG_HOME=$work/me/.config XDG_STATE_HOME=$work/me/.local/state XDG_DATA_HOME=$work/me/.local/share
 export KEYWARD_HOME=$work/home
 export PATH=${binary%/*}:$PATH
-mkdir -p -m 700 "$HOME/.ssh"
+mkdir -m 700 "$HOME" "$HOME/.ssh"
 cd "$work"
 
 chapter "1. A host"
@@ -112,7 +112,7 @@ broker_port=$(sed -n 's/^ready: ssh .*:\([0-9]*\) .*/\1/p' serve.out)
 broker_key=$(sed -n 's/^ready: .*host-key \(SHA256:[^ ]*\).*/\1/p' serve.out)
 
 say "What ssh needs to know of the broker; its host key is checked against the line above."
-ssh-keyscan -q -t ed25519 -p "$broker_port" 127.0.0.1 >known_hosts 2>/dev/null
+ssh-keyscan -t ed25519 -p "$broker_port" 127.0.0.1 >known_hosts 2>/dev/null
 ssh-keygen -lf known_hosts | grep -qF "$broker_key"
 cat >ssh_config <<END
 Host *
@@ -160,18 +160,19 @@ say "The same verbs over ssh, nothing installed."
 run "ssh -F ssh_config -i alice alice@127.0.0.1 host list"
 
 chapter "5. What the broker saw"
-ssh -F ssh_config -i alice web-1@127.0.0.1 'sleep 60' 2>held.log &
+ssh -F ssh_config -i alice web-1@127.0.0.1 'echo open; sleep 60' >held.out 2>held.log &
 held_pid=$!
 started+=("$held_pid")
-until_true '[ "$(keyward session list --live --json | grep -c ses_)" -ge 1 ]'
+until_true "[ -s held.out ]"
 say "One session is open now. The owner sees it, and everything before it."
 run "keyward session list"
-say "The audit trail: intent before the decryption, the sign-in, the end."
-run "keyward audit list"
+say "The audit trail of the newest one: the decision and the lease were on the disk before anything was decrypted."
+run "keyward audit list --user alice --limit 6"
 run "keyward audit verify"
 
 say "The same on a copy of the home in which somebody edited one entry."
 cp -a home forged
+printf '[vault]\nroot_key = "%s"\n' "$XDG_CONFIG_HOME"/keyward/root*.key >forged/broker.toml
 python3 - forged <<'END'
 import pathlib, sqlite3, sys
 path = next(pathlib.Path(sys.argv[1]).rglob("*.db"))
@@ -185,6 +186,7 @@ keyward --home forged serve --listen 127.0.0.1:0 >forged.out 2>forged.log </dev/
 forged_pid=$!
 started+=("$forged_pid")
 until_true "grep -q '^ready: ' forged.out || ! kill -0 $forged_pid 2>/dev/null"
+kill -0 "$forged_pid"
 refused "keyward --home forged audit verify"
 kill "$forged_pid"
 wait "$forged_pid" 2>/dev/null || :
