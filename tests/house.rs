@@ -33,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "target"]),
     // 6 counter
     ("control", &["audit", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target", "vault"]),
-    ("cli", &[]),
+    ("cli", &["clock", "control", "fault", "model", "secret"]),
     // 7 doors
     ("front", &["authn", "control", "model", "relay", "sessions"]),
     ("socket", &["control", "fault", "model", "secret"]),
@@ -46,7 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store", "vault",
         ],
     ),
-    ("main", &[]),
+    ("main", &["cli", "daemon"]),
 ];
 
 /// What the table may never say, whatever the code would like: `(room, rooms it cannot name, why)`.
@@ -65,7 +65,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 /// Who may call `Secret::expose`, apart from `src/secret.rs` itself.
 const MAY_EXPOSE: &[&str] = &["src/vault/", "src/target/login.rs"];
 /// Who may call `Secret::pour`: the local client, which hands a secret to the daemon and keeps nothing.
-const MAY_POUR: &[&str] = &["src/cli/", "src/socket/client.rs"];
+const MAY_POUR: &[&str] = &["src/cli/client.rs"];
 
 /// The most lines of code in a file; blank lines, comments and unit tests are not counted.
 const LINES_MAX: usize = 500;
@@ -160,6 +160,9 @@ fn no_room_passes_on_what_another_one_owns() {
 #[test]
 fn secrets_are_seen_in_two_rooms_only() {
     let mut wrong = String::new();
+    for place in MAY_EXPOSE.iter().chain(MAY_POUR) {
+        assert!(root().join(place).exists(), "tests/house.rs: {place} is not there any more");
+    }
     for file in sources().iter().filter(|f| f.path != "src/secret.rs") {
         for (call, may) in [("expose", MAY_EXPOSE), ("pour", MAY_POUR)] {
             if may.iter().any(|place| file.path.starts_with(place)) {
