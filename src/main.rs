@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use keyward::cli::{self, Exit, Failure, ServeOptions};
+use keyward::cli::{self, Exit, Failure};
+use keyward::daemon;
 
 /// Every freed block is overwritten, so that no library's copy of a secret outlives its use.
 #[global_allocator]
@@ -10,9 +11,6 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_all
 
 fn main() -> ExitCode {
     // A panic is a defect; it has an exit status of its own, and its message is on standard error already.
-    std::panic::catch_unwind(|| cli::run(std::env::args_os(), serve)).unwrap_or_else(|_| ExitCode::from(Exit::Bug.status()))
+    std::panic::catch_unwind(|| cli::run(std::env::args_os(), |options| daemon::serve(options).map_err(|e| Failure::of(&e)))).unwrap_or_else(|_| ExitCode::from(Exit::Bug.status()))
 }
 
-fn serve(options: ServeOptions) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Failed, format!("this build has no daemon to run in {}", options.home.display()), "use a later build"))
-}
