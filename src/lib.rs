@@ -27,3 +27,8 @@ pub mod cli;
 pub mod control;
 
 pub mod socket;
+
+pub mod front {
+    //! The ssh server's room.
+    pub mod console;
+}

@@ -11,7 +11,7 @@ use super::keys;
 use super::rights::{Reach, Verb, sees};
 use super::view::{Data, HostView, PERSONAL};
 use crate::authz;
-use crate::model::{Address, Credential, Event, EventName, Host, HostKey, Name, UserId};
+use crate::model::{Address, Credential, Event, EventName, Host, HostKey, Name, Scope, UserId};
 use crate::store::{self, credentials, grants, hosts, users};
 
 /// The most tags of a host, and the longest key or value.
@@ -61,11 +61,12 @@ impl Call<'_> {
         added.into_inner();
         self.parts.guard.ring();
         if let Some(credential) = &credential {
-            self.attach(credential, &host, false)
+            self.attach(credential, &host, is_personal(credential))
                 .await
                 .map_err(|e| Error::Halfway { done: format!("host {} was added", host.name), error: Box::new(e) })?;
         }
-        let reply = Reply::done(Data::Host(self.view(&host).await?), format!("host {} added", host.name));
+        let mut reply = Reply::done(Data::Host(self.view(&host).await?), format!("host {} added", host.name));
+        reply.notes.extend(credential.as_ref().and_then(alone_note));
         Ok(if host.host_keys.is_empty() && !host.trust_first_use {
             let name = &host.name;
             reply.note(format!("no host key is pinned, so nobody can connect yet: keyward host trust {name}"))
@@ -117,7 +118,8 @@ impl Call<'_> {
         }
         let halfway = |error: Error| Error::Halfway { done: format!("host {} was changed", after.name), error: Box::new(error) };
         if let Some(credential) = &credential {
-            self.attach(credential, &after, false).await.map_err(halfway)?;
+            self.attach(credential, &after, is_personal(credential)).await.map_err(halfway)?;
+            notes.extend(alone_note(credential));
         } else if change.no_credential {
             let id = after.id;
             let chosen = self.parts.store.read(move |c| credentials::chosen(c, id, None)).await?;
@@ -250,15 +252,22 @@ impl Call<'_> {
         std::iter::once(edited).chain(fresh.map(|k| self.pin_event(after, k))).collect()
     }
 
-    /// A credential that can be a host's default: the workspace's.
+    /// The credential that a host is given: the workspace's where there is one of that name, else the caller's own.
     async fn default_credential(&self, name: Name) -> Result<Credential, Error> {
         match self.credential(CredentialRef { name: name.clone(), scope: Some(ScopeWord::Workspace) }).await {
-            Err(Error::NoSuch { .. }) if self.credential(CredentialRef { name, scope: Some(ScopeWord::Personal) }).await.is_ok() => {
-                Err(crate::custody::Error::PersonalDefault.into())
-            }
+            Err(Error::NoSuch { .. }) => self.credential(CredentialRef { name, scope: Some(ScopeWord::Personal) }).await,
             found => found,
         }
     }
+}
+
+fn is_personal(credential: &Credential) -> bool {
+    matches!(credential.scope, Scope::Personal(_))
+}
+
+/// A personal credential cannot be a host's default; it is attached for its owner alone, and that is said.
+fn alone_note(credential: &Credential) -> Option<String> {
+    is_personal(credential).then(|| format!("{} is personal: it signs in for you alone; for everybody, add one with --scope workspace", credential.name))
 }
 
 /// What a changed host did to personal credentials.

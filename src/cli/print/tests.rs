@@ -64,7 +64,7 @@ fn sessions_have_the_keys_of_the_contract() {
         channels: Some(1),
     };
     let text = shown(Data::Sessions(vec![session.clone()])).stdout;
-    assert!(text.contains("live") && text.contains("10 B / 1.4 MiB") && text.contains("2026-11-18 17:06:40Z"), "{text}");
+    assert!(text.contains("live") && text.contains("10 B / 1.4 MiB") && text.contains("2026-11-18 11:06:40Z"), "{text}");
     let json = render(&Reply::of(Data::Sessions(vec![session])), &Style { json: true, ..Style::default() }).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     for key in "id user host credential client started_at ended_at end_reason exit_status bytes_in bytes_out recording".split(' ') {
