@@ -1,58 +1,251 @@
 //! The strongroom: one keeper thread that owns all keys. Ciphertext and host bindings go in; ciphertext, signatures
 //! and – once per lease – a password come out. Never writes to the ledger, never touches the network.
+//!
+//! root key → a scope's key (KEK) → a data key per version of a credential (DEK) → the secret. Each arrow is one
+//! envelope, bound to the row where it lies; the data key is wrapped once more for each host that the credential
+//! is attached to, bound to the host's address, account and pinned keys.
+
+mod envelope;
+mod error;
+mod formats;
+pub mod import;
+mod keeper;
+mod keys;
+mod lease;
+mod open;
+mod opening;
+mod pem;
+mod ring;
+pub mod root_key;
+mod scrub;
+mod sealing;
+mod traditional;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+pub use error::{Error, PasswordFault, SignFault, Tampering};
+pub use keeper::QUEUE_MAX;
+pub use keys::{MAX_RSA_BITS, MIN_RSA_BITS};
+pub use lease::{Lease, Means, Signer};
 
 use crate::audit::{Audited, Signer as CheckpointSigner};
 use crate::authz::Permit;
 use crate::clock::Clock;
-use crate::fault::{Fault, Kind};
-use crate::model::{CredentialId, HostBinding, HostId, Login, Name, Scope, SessionId};
+use crate::model::{Credential, CredentialId, CredentialKind, HostBinding, HostId, Login, Name, Scope};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
 use crate::store::state::Sealed as SealedState;
+use keeper::Keeper;
+use keys::RawKey;
+use lease::{Case, Rows, Wanted};
+use ring::Ring;
+use sealing::Plain;
 
-#[derive(Clone, Debug)]
-pub struct Config { pub root_key: std::path::PathBuf }
-#[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct Error;
-impl Fault for Error { fn kind(&self) -> Kind { Kind::Bug } }
+/// The longest password: what OpenSSH's server reads.
+pub const MAX_PASSWORD: usize = 1024;
+/// How long after a lease its signer signs: what OpenSSH's server waits for a sign-in.
+pub const LEASE_LIFE: Duration = Duration::from_secs(120);
 
+/// What the vault needs to know.
 #[derive(Clone, Debug)]
-pub struct Vault(());
+pub struct Config {
+    /// The file of the root key. Not beside the database: a backup of the one should not hold the other.
+    pub root_key: PathBuf,
+}
+
+/// The vault. Clones ask the same keeper.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    keeper: Keeper,
+    store: Store,
+    clock: Clock,
+    /// One import at a time: a passphrase costs seconds of work, and one file must not cost more than one core.
+    importing: Arc<Semaphore>,
+}
+
 /// What is to be sealed.
 #[derive(Clone, Debug)]
 pub struct Draft {
+    /// The credential's id.
     pub id: CredentialId,
+    /// Its name.
     pub name: Name,
+    /// Whose it is.
     pub scope: Scope,
+    /// The account on the hosts.
     pub username: Login,
+    /// What the secret is.
     pub form: Form,
     /// 1 for a new credential, one more for each new secret.
     pub version: u32,
 }
+
+/// What a secret is, as it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Form { Password, PrivateKey }
+pub enum Form {
+    /// A password.
+    Password,
+    /// The file of a private key, in any format that is read.
+    PrivateKey,
+}
+
 /// Rows to be written in one change.
 #[derive(Debug)]
 pub struct SealedCredential {
+    /// The credential.
     pub row: CredentialRow,
     /// The scope's first key, if it had none.
     pub new_kek: Option<KekRow>,
+    /// The credential's bindings to the hosts that were given.
     pub bindings: Vec<BindingRow>,
 }
-#[must_use]
-#[derive(Debug)]
-pub struct Lease { pub session: SessionId, pub credential: CredentialId, pub login: Login, pub means: Means }
-#[derive(Debug)]
-pub enum Means { Key(Signer), Password(Secret) }
-#[derive(Debug)]
-pub struct Signer;
+
 impl Vault {
-    pub async fn open(_store: &Store, _config: Config, _clock: Clock) -> Result<Self, Error> { Err(Error) }
-    pub async fn verify(&self, _state: &SealedState) -> Result<(), Error> { Err(Error) }
-    pub async fn seal(&self, _draft: Draft, _secret: Secret, _passphrase: Option<Secret>, _kek: Option<KekRow>, _hosts: Vec<(HostId, HostBinding)>) -> Result<SealedCredential, Error> { Err(Error) }
-    pub async fn bind(&self, _row: CredentialRow, _kek: KekRow, _hosts: Vec<(HostId, HostBinding)>) -> Result<Vec<BindingRow>, Error> { Err(Error) }
-    pub async fn lease(&self, _permit: Audited<Permit>, _presented: &str) -> Result<Lease, Error> { Err(Error) }
-    pub fn checkpoint_signer(&self) -> Box<dyn CheckpointSigner> { unimplemented!() }
+    /// Whether the state is what the broker wrote.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`], [`Error::KeeperStopped`].
+    pub async fn verify(&self, state: &SealedState) -> Result<(), Error> {
+        let state = state.clone();
+        self.keeper.ask(move |ring| ring.verify(&state)).await
+    }
+
+    /// Seals a secret. `kek` is the scope's newest key, `None` if it has none: then one is made and returned.
+    /// `hosts` are those that the credential is attached to.
+    ///
+    /// # Errors
+    /// [`Error::Key`], [`Error::Password`]; [`Error::Tampered`] if `kek` does not open.
+    pub async fn seal(
+        &self,
+        draft: Draft,
+        secret: Secret,
+        passphrase: Option<Secret>,
+        kek: Option<KekRow>,
+        hosts: Vec<(HostId, HostBinding)>,
+    ) -> Result<SealedCredential, Error> {
+        let plain = match draft.form {
+            Form::Password => Plain::Password(secret),
+            Form::PrivateKey => Plain::Key(self.import(secret, passphrase).await?),
+        };
+        let now = self.clock.now();
+        let Draft { id, name, scope, username, version, .. } = draft;
+        let meta = Credential {
+            id,
+            name,
+            scope,
+            username,
+            kind: CredentialKind::Password,
+            version,
+            public_key: None,
+            fingerprint: None,
+            created_at: now,
+            updated_at: now,
+            last_used_at: None,
+        };
+        self.keeper.ask(move |ring| ring.seal(meta, &plain, kek, &hosts)).await
+    }
+
+    /// Wraps a credential's data key for hosts: when it is attached, and when an address, account or pin changes.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] if the row does not open; [`Error::Misused`] if `kek` is not the row's.
+    pub async fn bind(&self, row: CredentialRow, kek: KekRow, hosts: Vec<(HostId, HostBinding)>) -> Result<Vec<BindingRow>, Error> {
+        self.keeper.ask(move |ring| ring.bind(&row, &kek, &hosts)).await
+    }
+
+    /// Leases a credential to the host that showed the key `presented` (`SHA256:…`). A password is decrypted now; a key
+    /// not before its signer is asked.
+    ///
+    /// # Errors
+    /// [`Error::StalePermit`], [`Error::HostKeyNotPinned`], [`Error::NoCredential`], [`Error::NotBound`],
+    /// [`Error::NotTheirs`], [`Error::Tampered`].
+    pub async fn lease(&self, permit: Audited<Permit>, presented: &str) -> Result<Lease, Error> {
+        let permit = permit.into_inner();
+        let now = self.clock.now();
+        if !permit.is_fresh(now) {
+            return Err(Error::StalePermit);
+        }
+        let (credential, session) = (permit.credential(), permit.session());
+        let wanted = Wanted { principal: permit.principal(), credential, host: permit.host(), presented: presented.to_owned() };
+        let open = |ring: &Ring, case: Case| Ok((ring.lease(&case)?, case.row.meta));
+        let (password, meta) = self.with_case(wanted.clone(), open).await?;
+        let means = match password {
+            Some(password) => Means::Password(password),
+            None => {
+                let public = meta.public_key.as_deref().and_then(|text| russh::keys::PublicKey::from_openssh(text).ok());
+                let public =
+                    public.ok_or_else(|| Error::Tampered { database: self.store.path().to_owned(), found: Tampering::PublicKey })?;
+                Means::Key(Signer::new(self.clone(), wanted, public, now))
+            }
+        };
+        Ok(Lease { session, credential, login: meta.username, means })
+    }
+
+    /// Signs the audit log's checkpoints.
+    pub fn checkpoint_signer(&self) -> Box<dyn CheckpointSigner> {
+        Box::new(self.keeper.clone())
+    }
+
+    /// Resolves when the keeper has ended: at [`Vault::close`], or because it panicked. In the second case nobody knows
+    /// the truth any more, and the daemon has to drain and exit.
+    pub async fn stopped(&self) {
+        self.keeper.ended().await;
+    }
+
+    /// Ends the keeper. When this returns, its keys are wiped; later calls get [`Error::KeeperStopped`].
+    pub fn close(&self) {
+        self.keeper.close();
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Reads the rows of a use in one snapshot, has the keeper verify the state, judges, and then does `work`.
+    async fn with_case<T: Send + 'static>(
+        &self,
+        wanted: Wanted,
+        work: impl FnOnce(&Ring, Case) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let floor = self.keeper.floor();
+        let asked = wanted.clone();
+        let rows = self.store.read(move |c| Rows::read(c, &asked)).await?;
+        let database = self.store.path().to_owned();
+        self.keeper
+            .ask(move |ring| {
+                ring.verify(&rows.state)?;
+                if rows.state.epoch < floor {
+                    return Err(Error::Tampered { database, found: Tampering::Rollback });
+                }
+                work(ring, rows.judge(&wanted)?)
+            })
+            .await
+    }
+
+    /// Turns a key file into its raw form, on a thread of its own.
+    async fn import(&self, file: Secret, passphrase: Option<Secret>) -> Result<RawKey, Error> {
+        let place = Arc::clone(&self.importing).acquire_owned().await.map_err(|_| Error::KeeperStopped)?;
+        let (tell, told) = oneshot::channel();
+        let run = move || {
+            let read = scrub::wiped(|| import::read(file.expose(), passphrase.as_ref().map(Secret::expose)));
+            drop((file, passphrase, place));
+            // A parser that panics has met a file that it does not know; the keeper knows nothing of it and goes on.
+            let _ = tell.send(read.unwrap_or(Err(import::Error::Unreadable)));
+        };
+        std::thread::Builder::new()
+            .name("vault-import".to_owned())
+            .stack_size(scrub::STACK)
+            .spawn(run)
+            .map_err(|_| Error::System("a thread"))?;
+        Ok(told.await.map_err(|_| import::Error::Unreadable)??)
+    }
 }
+
+#[cfg(test)]
+mod tests;

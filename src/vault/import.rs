@@ -1,0 +1,108 @@
+//! Private keys in the formats that people have them in, turned into the raw form. Runs on a thread of its own: what a
+//! stranger's file does to a parser must not end the keeper. Never sees the root key; never keeps a passphrase.
+
+use super::keys::{MIN_RSA_BITS, RawKey};
+use super::{formats, pem, traditional};
+use crate::fault::{Fault, Kind};
+
+/// The most bcrypt rounds of an OpenSSH key: some seconds. `ssh-keygen` uses 16 or 24.
+pub const MAX_BCRYPT_ROUNDS: u32 = 512;
+/// The most iterations of PBKDF2.
+pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
+/// The most memory of scrypt, in bytes.
+pub const MAX_SCRYPT_MEMORY: u64 = 128 * 1024 * 1024;
+
+/// Why a private key was not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is encrypted and no passphrase came with it.
+    #[error("the private key is encrypted: its passphrase is needed")]
+    NeedsPassphrase,
+    /// The passphrase is another one.
+    #[error("the passphrase does not open the private key")]
+    WrongPassphrase,
+    /// It is a public key or a certificate.
+    #[error("that is a public key; the private one is the file without .pub")]
+    PublicKeyGiven,
+    /// Nothing that looks like a key.
+    #[error("that is no private key")]
+    NotAKey,
+    /// The end is missing.
+    #[error("the private key is cut off: its END line is missing")]
+    Incomplete,
+    /// Something follows the key.
+    #[error("there is more than one private key in it")]
+    MoreThanOne,
+    /// It looks like a key and is broken.
+    #[error("the private key is damaged")]
+    Damaged,
+    /// A kind of key that cannot be stored.
+    #[error("{0} cannot be stored")]
+    UnsupportedKey(&'static str),
+    /// A format or cipher that is not read.
+    #[error("{0} is not read")]
+    UnsupportedFormat(&'static str),
+    /// An RSA key of fewer than 2048 bits.
+    #[error("the RSA key is too short: it needs at least {MIN_RSA_BITS} bits")]
+    TooShort,
+    /// The passphrase's derivation would take too long or too much memory.
+    #[error(
+        "the private key's passphrase takes too much work: at most {MAX_BCRYPT_ROUNDS} rounds of bcrypt, {MAX_PBKDF2_ITERATIONS} of PBKDF2 or 128 MiB of scrypt"
+    )]
+    TooMuchWork,
+    /// The parser gave up on it.
+    #[error("the private key cannot be read")]
+    Unreadable,
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NeedsPassphrase => Kind::PassphraseNeeded,
+            _ => Kind::Invalid,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::UnsupportedFormat(PUTTY) => "puttygen key.ppk -O private-openssh -o key",
+                Self::UnsupportedFormat(_) | Self::TooMuchWork => "rewrite the key in OpenSSH's format: ssh-keygen -p -f KEY",
+                Self::UnsupportedKey(_) | Self::TooShort => {
+                    "make a new key and give its public half to the host: ssh-keygen -t ed25519 -f KEY"
+                }
+                Self::NotAKey => "give the private key's file as it is, from -----BEGIN to -----END",
+                _ => return None,
+            }
+            .to_owned(),
+        )
+    }
+}
+
+const PUTTY: &str = "PuTTY's format";
+
+/// Reads a private key in OpenSSH's format, PKCS#1, PKCS#8 or SEC 1, encrypted or not.
+pub(super) fn read(file: &[u8], passphrase: Option<&[u8]>) -> Result<RawKey, Error> {
+    let text = std::str::from_utf8(file).map_err(|_| Error::NotAKey)?;
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    if start.starts_with("PuTTY-User-Key-File-") {
+        return Err(Error::UnsupportedFormat(PUTTY));
+    }
+    if ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|name| start.starts_with(name)) {
+        return Err(Error::PublicKeyGiven);
+    }
+    let pem = pem::private_key(text)?;
+    match pem.label {
+        "OPENSSH PRIVATE KEY" => formats::openssh(&pem.body, passphrase),
+        "PRIVATE KEY" => formats::pkcs8(&pem.body),
+        "ENCRYPTED PRIVATE KEY" => formats::encrypted_pkcs8(&pem.body, passphrase),
+        "RSA PRIVATE KEY" => traditional::read(&pem, passphrase, formats::pkcs1),
+        "EC PRIVATE KEY" => traditional::read(&pem, passphrase, formats::sec1),
+        "DSA PRIVATE KEY" => Err(Error::UnsupportedKey(formats::DSA)),
+        _ => Err(Error::NotAKey),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/import.rs"]
+mod tests;

@@ -1,0 +1,162 @@
+//! The keeper: one thread that owns the root key and all that hangs on it, and a handle to ask it. Never calls the
+//! ledger, so the ledger's writer may wait for it; never goes on after a panic.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::error::Error;
+use super::ring::Ring;
+use super::root_key;
+use super::scrub::{STACK, wiped};
+use crate::audit;
+use crate::store::StateSeal;
+
+/// How many requests may wait for the keeper; more are refused.
+pub const QUEUE_MAX: usize = 1024;
+
+type Job = Box<dyn FnOnce(&Ring) + Send>;
+
+/// A handle to the thread. It ends when the last handle is dropped, or at [`Keeper::close`].
+#[derive(Clone)]
+pub(super) struct Keeper(Arc<Inner>);
+
+struct Inner {
+    jobs: Mutex<Option<SyncSender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    ended: CancellationToken,
+    checkpoint_key: [u8; 32],
+    floor: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("ended", &self.0.ended.is_cancelled()).finish_non_exhaustive()
+    }
+}
+
+/// Where the root key comes from, and what it belongs to.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) root_key: PathBuf,
+    /// Make the file if there is none.
+    pub(super) create: bool,
+    pub(super) vault: [u8; 16],
+    pub(super) database: PathBuf,
+    pub(super) pristine: Option<[u8; 32]>,
+}
+
+impl Keeper {
+    /// Starts the thread, which reads the root key.
+    pub(super) async fn start(start: Start) -> Result<Self, Error> {
+        let (jobs, waiting) = mpsc::sync_channel::<Job>(QUEUE_MAX);
+        let (tell, told) = oneshot::channel();
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let floor = Arc::new(AtomicU64::new(0));
+        let shared = Arc::clone(&floor);
+        let run = move || keep(start, shared, &waiting, tell, guard);
+        let thread = std::thread::Builder::new().name("vault-keeper".to_owned()).stack_size(STACK).spawn(run);
+        let thread = thread.map_err(|_| Error::System("a thread"))?;
+        let checkpoint_key = told.await.map_err(|_| Error::KeeperStopped)??;
+        Ok(Self(Arc::new(Inner { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), ended, checkpoint_key, floor })))
+    }
+
+    fn sender(&self) -> Result<SyncSender<Job>, Error> {
+        let jobs = self.0.jobs.lock().map_err(|_| Error::KeeperStopped)?;
+        jobs.clone().ok_or(Error::KeeperStopped)
+    }
+
+    /// Has the keeper do something; the answer comes without blocking the runtime.
+    pub(super) async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&Ring) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move |ring| drop(tell.send(work(ring))));
+        self.sender()?.try_send(job).map_err(|e| if matches!(e, TrySendError::Full(_)) { Error::Busy } else { Error::KeeperStopped })?;
+        told.await.map_err(|_| Error::KeeperStopped)?
+    }
+
+    /// As [`Keeper::ask`], for threads that may block: the ledger's writer and whoever takes checkpoints.
+    pub(super) fn ask_now<T: Send + 'static>(&self, work: impl FnOnce(&Ring) -> Option<T> + Send + 'static) -> Option<T> {
+        let (tell, told) = mpsc::sync_channel(1);
+        self.sender().ok()?.send(Box::new(move |ring| drop(tell.send(work(ring))))).ok()?;
+        told.recv().ok()?
+    }
+
+    /// The epoch that every snapshot taken from now on has at least.
+    pub(super) fn floor(&self) -> u64 {
+        self.0.floor.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// Resolves when the keeper has ended, in order or not.
+    pub(super) async fn ended(&self) {
+        self.0.ended.cancelled().await;
+    }
+
+    /// Ends the keeper after what waits; its keys are wiped when this returns.
+    pub(super) fn close(&self) {
+        if let Ok(mut jobs) = self.0.jobs.lock() {
+            jobs.take();
+        }
+        let thread = self.0.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread. `_guard` says that it ended, however it did.
+fn keep(
+    start: Start,
+    floor: Arc<AtomicU64>,
+    waiting: &mpsc::Receiver<Job>,
+    tell: oneshot::Sender<Result<[u8; 32], Error>>,
+    _guard: DropGuard,
+) {
+    let prepare = move || -> Result<(Box<Ring>, [u8; 32]), Error> {
+        let root = if start.create { root_key::create(&start.root_key)? } else { root_key::load(&start.root_key)? };
+        let ring = Box::new(Ring::new(root, start.vault, start.database, start.pristine, floor)?);
+        let checkpoint_key = ring.checkpoint_key().ok_or(Error::System("a signature key"))?;
+        Ok((ring, checkpoint_key))
+    };
+    let ring = match wiped(prepare) {
+        Ok(Ok((ring, checkpoint_key))) => {
+            if tell.send(Ok(checkpoint_key)).is_err() {
+                return;
+            }
+            ring
+        }
+        Ok(Err(e)) => return drop(tell.send(Err(e))),
+        Err(_) => return,
+    };
+    while let Ok(job) = waiting.recv() {
+        if wiped(|| job(&ring)).is_err() {
+            // Nobody knows what half-done work means. Whoever waits hears that the keeper has stopped.
+            tracing::error!(target: "keyward::vault", "the keeper panicked and has stopped");
+            break;
+        }
+    }
+    let _ = wiped(move || drop(ring));
+}
+
+impl StateSeal for Keeper {
+    fn seal(&self, epoch: u64, digest: &[u8; 32]) -> Option<[u8; 32]> {
+        let digest = *digest;
+        self.ask_now(move |ring| ring.seal_state(epoch, &digest))
+    }
+}
+
+impl audit::Signer for Keeper {
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let message = message.to_vec();
+        self.ask_now(move |ring| ring.sign_checkpoint(&message))
+    }
+
+    fn public_key(&self) -> [u8; 32] {
+        self.0.checkpoint_key
+    }
+}

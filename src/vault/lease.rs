@@ -1,0 +1,161 @@
+//! One use of one credential on one host: what stands in the rows, whether it may be used now, and the signer that
+//! asks the keeper. Never holds a private key.
+
+use rusqlite::Connection;
+use russh::keys::agent::AgentIdentity;
+use russh::keys::ssh_key::{HashAlg, PublicKey};
+
+use super::error::{Error, SignFault};
+use super::{LEASE_LIFE, Vault};
+use crate::clock::Time;
+use crate::model::{CredentialId, Host, HostBinding, HostId, Login, Principal, Scope, SessionId};
+use crate::secret::Secret;
+use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
+use crate::store::{self, credentials, hosts, state};
+
+/// One use of one credential. Signing in consumes it.
+#[must_use]
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) session: SessionId,
+    pub(super) credential: CredentialId,
+    pub(super) login: Login,
+    pub(super) means: Means,
+}
+
+/// What signs in.
+#[derive(Debug)]
+pub enum Means {
+    /// A key: the keeper signs, once.
+    Key(Signer),
+    /// A password.
+    Password(Secret),
+}
+
+impl Lease {
+    /// For which session.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+    /// Of which credential.
+    pub fn credential(&self) -> CredentialId {
+        self.credential
+    }
+    /// The account to sign in to.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+    /// What signs in; the lease is spent.
+    pub fn into_means(self) -> Means {
+        self.means
+    }
+}
+
+/// Who wants to use what, where.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) principal: Principal,
+    pub(super) credential: CredentialId,
+    pub(super) host: HostId,
+    /// The fingerprint of the key that the host proved to have.
+    pub(super) presented: String,
+}
+
+/// The rows of one use, read in one snapshot.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) state: state::Sealed,
+    row: Option<CredentialRow>,
+    binding: Option<BindingRow>,
+    kek: Option<KekRow>,
+    host: Option<Host>,
+}
+
+/// Rows that were verified and allow the use.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) row: CredentialRow,
+    pub(super) binding: BindingRow,
+    pub(super) kek: KekRow,
+    /// The host as its row says now; the binding opens only if it said the same when the credential was attached.
+    pub(super) host: HostBinding,
+}
+
+impl Rows {
+    pub(super) fn read(c: &Connection, wanted: &Wanted) -> Result<Self, store::Error> {
+        let row = credentials::row(c, wanted.credential)?;
+        let binding = credentials::binding(c, wanted.credential, wanted.host)?;
+        let kek = match (&row, &binding) {
+            (Some(row), Some(binding)) => Some(credentials::kek(c, &row.meta.scope, binding.kek_version)?),
+            _ => None,
+        };
+        Ok(Self { state: state::read(c)?, row, binding, kek, host: hosts::by_id(c, wanted.host)? })
+    }
+
+    /// Whether the use is allowed. The state must have been verified before.
+    pub(super) fn judge(self, wanted: &Wanted) -> Result<Case, Error> {
+        let row = self.row.ok_or(Error::NoCredential)?;
+        let host = self.host.ok_or(Error::NoHost)?;
+        match (&row.meta.scope, wanted.principal) {
+            (Scope::Personal(owner), Principal::Human(user)) if *owner != user => return Err(Error::NotTheirs),
+            (Scope::Workspace(workspace), _) if *workspace != host.workspace => return Err(Error::NotBound),
+            _ => {}
+        }
+        let (binding, kek) = self.binding.zip(self.kek).ok_or(Error::NotBound)?;
+        let pins: Vec<String> = host.host_keys.into_iter().map(|key| key.fingerprint).collect();
+        if !pins.contains(&wanted.presented) {
+            return Err(Error::HostKeyNotPinned { presented: wanted.presented.clone() });
+        }
+        let host = HostBinding::new(host.address, row.meta.username.clone(), pins);
+        Ok(Case { row, binding, kek, host })
+    }
+}
+
+/// Signs one sign-in. It holds no key: it asks the keeper, which reads the rows anew, opens, signs and wipes.
+#[derive(Debug)]
+pub struct Signer {
+    vault: Vault,
+    wanted: Box<Wanted>,
+    public: Box<PublicKey>,
+    opened: Time,
+    spent: bool,
+}
+
+impl Signer {
+    pub(super) fn new(vault: Vault, wanted: Wanted, public: PublicKey, opened: Time) -> Self {
+        Self { vault, wanted: Box::new(wanted), public: Box::new(public), opened, spent: false }
+    }
+
+    /// The key to offer to the host.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// Signs a sign-in request and returns it with the signature behind it.
+    ///
+    /// # Errors
+    /// [`Error::Sign`] if it was used before, is too old, or is to sign anything but this credential's sign-in; else as [`Vault::lease`].
+    pub async fn sign(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Error> {
+        // Spent before anything is asked: whoever drops the future and comes again gets no second signature.
+        if std::mem::replace(&mut self.spent, true) {
+            return Err(Error::Sign(SignFault::Spent));
+        }
+        if self.vault.clock().now().since(self.opened) > LEASE_LIFE {
+            return Err(Error::Sign(SignFault::Late));
+        }
+        let wanted = Wanted::clone(&self.wanted);
+        self.vault.with_case(wanted, move |ring, case| ring.sign(&case, &request)).await
+    }
+}
+
+impl russh::Signer for Signer {
+    type Error = Error;
+
+    async fn auth_sign(&mut self, key: &AgentIdentity, _: Option<HashAlg>, to_sign: Vec<u8>) -> Result<Vec<u8>, Error> {
+        // The algorithm stands in the request itself, and that is what is signed.
+        match key {
+            AgentIdentity::PublicKey { key, .. } if key.key_data() == self.public.key_data() => self.sign(to_sign).await,
+            _ => Err(Error::Sign(SignFault::OtherKey)),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Secrets in, ciphertext out: what may be kept, and the three layers around it. Never opens a secret.
+
+use super::envelope::{self, Bytes, KEY, Place};
+use super::error::{Error, PasswordFault, Tampering};
+use super::keys::RawKey;
+use super::ring::{Ring, system};
+use super::{MAX_PASSWORD, SealedCredential, import};
+use crate::model::{Credential, CredentialKind, HostBinding, HostId, Scope};
+use crate::secret::Secret;
+use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
+
+/// A secret that is to be sealed.
+#[derive(Debug)]
+pub(super) enum Plain {
+    Password(Secret),
+    Key(RawKey),
+}
+
+impl Ring {
+    fn new_kek(&self, scope: &Scope) -> Result<(KekRow, Bytes), Error> {
+        let key = system(envelope::random(KEY))?;
+        let wrapped = system(envelope::seal(&self.root, &Place::kek(&self.vault, scope, 1), &key))?;
+        Ok((KekRow { scope: scope.clone(), version: 1, wrapped }, key))
+    }
+
+    /// Seals a new version of a credential. `meta` comes without what the secret decides: kind, public key, fingerprint.
+    pub(super) fn seal(
+        &self,
+        mut meta: Credential,
+        plain: &Plain,
+        kek: Option<KekRow>,
+        hosts: &[(HostId, HostBinding)],
+    ) -> Result<SealedCredential, Error> {
+        let secret = match plain {
+            Plain::Password(password) => {
+                judge_password(password.expose()).map_err(Error::Password)?;
+                password.expose()
+            }
+            Plain::Key(raw) => {
+                let public = raw.pair().and_then(|pair| pair.public()).map_err(|_| import::Error::Damaged)?;
+                meta.kind = CredentialKind::Key(raw.kind);
+                meta.fingerprint = Some(public.fingerprint(russh::keys::HashAlg::Sha256).to_string());
+                meta.public_key = Some(public.to_openssh().map_err(|_| import::Error::Damaged)?);
+                &raw.bytes
+            }
+        };
+        if kek.as_ref().is_some_and(|kek| kek.scope != meta.scope) {
+            return Err(Error::Misused("a key of another scope"));
+        }
+        let (new_kek, version, key) = match kek {
+            Some(row) => (None, row.version, self.kek(&row)?),
+            None => {
+                let (row, key) = self.new_kek(&meta.scope)?;
+                (Some(row), 1, key)
+            }
+        };
+        let dek = system(envelope::random(KEY))?;
+        let sealed = system(envelope::seal(&dek, &Place::secret(&self.vault, &meta), secret))?;
+        let wrapped_dek = system(envelope::seal(&key, &Place::dek(&self.vault, &meta, version, None), &dek))?;
+        let bindings = self.wrap_for(&meta, version, &key, &dek, hosts)?;
+        Ok(SealedCredential { row: CredentialRow { meta, sealed, wrapped_dek, kek_version: version }, new_kek, bindings })
+    }
+
+    /// Binds a sealed credential to hosts, or binds it anew after one of them changed.
+    pub(super) fn bind(&self, row: &CredentialRow, kek: &KekRow, hosts: &[(HostId, HostBinding)]) -> Result<Vec<BindingRow>, Error> {
+        if kek.scope != row.meta.scope || kek.version != row.kek_version {
+            return Err(Error::Misused("a key of another scope or version"));
+        }
+        let key = self.kek(kek)?;
+        let place = Place::dek(&self.vault, &row.meta, kek.version, None);
+        let dek = envelope::open(&key, &place, &row.wrapped_dek).map_err(|_| self.tampered(Tampering::DataKey))?;
+        self.wrap_for(&row.meta, kek.version, &key, &dek, hosts)
+    }
+
+    fn wrap_for(
+        &self,
+        meta: &Credential,
+        version: u32,
+        key: &[u8],
+        dek: &[u8],
+        hosts: &[(HostId, HostBinding)],
+    ) -> Result<Vec<BindingRow>, Error> {
+        let wrap = |(host, binding): &(HostId, HostBinding)| {
+            if binding.login != meta.username {
+                return Err(Error::Misused("a binding for another account"));
+            }
+            let wrapped_dek = system(envelope::seal(key, &Place::dek(&self.vault, meta, version, Some((*host, binding))), dek))?;
+            Ok(BindingRow { credential: meta.id, host: *host, wrapped_dek, kek_version: version })
+        };
+        hosts.iter().map(wrap).collect()
+    }
+}
+
+fn judge_password(bytes: &[u8]) -> Result<(), PasswordFault> {
+    if bytes.is_empty() {
+        Err(PasswordFault::Empty)
+    } else if bytes.len() > MAX_PASSWORD {
+        Err(PasswordFault::TooLong)
+    } else if bytes.contains(&0) {
+        Err(PasswordFault::Nul)
+    } else if std::str::from_utf8(bytes).is_err() {
+        Err(PasswordFault::NotUtf8)
+    } else {
+        Ok(())
+    }
+}
