@@ -20,7 +20,7 @@ mod view;
 pub mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use api::{Caller, Command, CredentialRef, Door, HostChange, NewGrant, Problem, Reply, ScopeWord, SecretForm, Secrets};
 pub use desk::{Desk, Facts, Output, Parts};

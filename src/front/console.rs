@@ -2,6 +2,8 @@
 //! program does; reads no file of the broker's machine, and knows nothing of channels but three streams.
 
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use clap::Parser;
 use tokio::io::{AsyncRead, AsyncWrite};
