@@ -51,7 +51,10 @@ pub(crate) async fn world() -> World {
         .change(move |c| -> Result<((), Vec<Event>), store::Error> {
             for (who, role) in PEOPLE {
                 let uid = (who == "olga").then_some(uid);
-                store::users::insert(c, &User { id: id_of(who), name: name(who), role, uid, disabled: false, created_at: Time::from_millis(0) })?;
+                store::users::insert(
+                    c,
+                    &User { id: id_of(who), name: name(who), role, uid, disabled: false, created_at: Time::from_millis(0) },
+                )?;
             }
             Ok(((), vec![Event::new(EventName::UserAdded, "keyward")]))
         })
@@ -194,7 +197,9 @@ async fn a_personal_credential_does_not_exist_for_others() {
         let (hidden, unknown) = (w.may_not(who, "credential show secret-plan").await, w.may_not(who, "credential show secret-plam").await);
         assert_eq!(hidden.to_string().replace("plan", "plam"), unknown.to_string());
         assert_eq!((hidden.kind(), hidden.hint()), (unknown.kind(), unknown.hint()));
-        for words in ["credential delete secret-plan", "credential edit secret-plan --rename x", "credential show secret-plan --scope personal"] {
+        for words in
+            ["credential delete secret-plan", "credential edit secret-plan --rename x", "credential show secret-plan --scope personal"]
+        {
             assert_eq!(w.may_not(who, words).await.kind(), Kind::NotFound, "{who}: {words}");
         }
     }
@@ -294,7 +299,15 @@ async fn grants_are_checked_and_explained() {
     let list = w.with("olga", "grant add --to mo --hosts web-1 --allow shell --commands f", &["uptime\n"], None).await.unwrap_err();
     assert!(matches!(list, Error::Unfit { .. }));
     assert!(!w.does("olga", "grant add --to mo --hosts 'db-*' --allow exec").await.notes.is_empty());
-    let added = w.with("olga", "grant add --to mo --hosts web-1 --allow exec --commands f --from 192.0.2.0/24 --max-session 8h", &["# x\nuptime\ndf -h\n"], None).await.unwrap();
+    let added = w
+        .with(
+            "olga",
+            "grant add --to mo --hosts web-1 --allow exec --commands f --from 192.0.2.0/24 --max-session 8h",
+            &["# x\nuptime\ndf -h\n"],
+            None,
+        )
+        .await
+        .unwrap();
     let Data::Grant(grant) = added.data else { panic!() };
     assert_eq!((grant.commands.unwrap(), grant.max_session_s), (vec!["uptime".to_owned(), "df -h".to_owned()], Some(28800)));
     let no = w.json("mo", "grant explain mo web-1 exec").await;
@@ -333,7 +346,12 @@ async fn the_log_is_read_filtered_exported_and_verified() {
     assert!(matches!(reply.data, Data::Exported(ExportedView { entries }) if entries == text.lines().count() as u64));
     assert!(text.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()));
     assert_eq!(w.json("otto", "audit verify").await["holds"], true);
-    w.store.append(|c| -> Result<(), store::Error> { Ok(c.execute_batch("UPDATE audit SET body = replace(body, 'anna', 'anne') WHERE seq = 3")?) }).await.unwrap();
+    w.store
+        .append(|c| -> Result<(), store::Error> {
+            Ok(c.execute_batch("UPDATE audit SET body = replace(body, 'anna', 'anne') WHERE seq = 3")?)
+        })
+        .await
+        .unwrap();
     let bad = w.json("otto", "audit verify").await;
     assert_eq!((&bad["holds"], &bad["lie"]["seq"]), (&false.into(), &3.into()));
     let broken = w.with("otto", "audit verify --checkpoint f", &["nonsense\n"], None).await.unwrap_err();

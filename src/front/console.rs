@@ -4,17 +4,19 @@
 mod streams;
 #[cfg(test)]
 mod tests;
+mod wants;
 
 use clap::Parser;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::cli::fail::{self, Exit, Failure};
-use crate::cli::grammar::{Call, Cli, Color, Follow, Source, Verb, Wanted};
+use crate::cli::grammar::{Call, Cli, Color, Follow};
 use crate::cli::print::{self, Style, Trust};
 use crate::control::{Caller, Command, Data, Desk, Error, Reply, Secrets, SshConfigView};
 use crate::fault::{Fault, Kind};
 
-use streams::{Gone, Streams, Unread};
+use streams::{Gone, Streams};
+use wants::{Unasked, secrets, texts};
 
 /// What the client's side is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +69,13 @@ fn refused(failure: Failure, style: &Style) -> Stop {
     Stop::Told(failure, style.error_color)
 }
 
-async fn converse<I, O, E>(desk: &Desk, mut caller: Caller, words: &[u8], streams: &mut Streams<'_, I, O, E>, screen: Screen) -> Result<Exit, Stop>
+async fn converse<I, O, E>(
+    desk: &Desk,
+    mut caller: Caller,
+    words: &[u8],
+    streams: &mut Streams<'_, I, O, E>,
+    screen: Screen,
+) -> Result<Exit, Stop>
 where
     I: AsyncRead + Unpin + Send,
     O: AsyncWrite + Unpin + Send,
@@ -106,7 +114,10 @@ where
                 Trust::Ask(question) if screen.terminal => {
                     let answer = streams.line(&format!("{question} [y/N] "), true).await.map_err(|e| Unasked::from(e).into_stop(&style))?;
                     if !matches!(answer.as_slice(), b"y" | b"Y" | b"yes" | b"Yes") {
-                        return Err(refused(Failure::new(Exit::Failed, "nothing was pinned", format!("keyward host trust {name}")), &style));
+                        return Err(refused(
+                            Failure::new(Exit::Failed, "nothing was pinned", format!("keyward host trust {name}")),
+                            &style,
+                        ));
                     }
                     let fingerprints = probed.keys.iter().map(|k| k.fingerprint.clone()).collect();
                     let reply = send(desk, &caller, Command::HostTrust { name, fingerprints }, Secrets::none(), streams, &style).await?;
@@ -121,7 +132,8 @@ where
 
 /// The words of a command, split as a shell would split them.
 fn split(words: &[u8]) -> Result<Vec<String>, Stop> {
-    let wrong = |why: &str| Stop::Told(Failure::new(Exit::Usage, format!("the command cannot be read: {why}"), "see what there is: --help"), false);
+    let wrong =
+        |why: &str| Stop::Told(Failure::new(Exit::Usage, format!("the command cannot be read: {why}"), "see what there is: --help"), false);
     let text = std::str::from_utf8(words).map_err(|_| wrong("it is no UTF-8"))?;
     shell_words::split(text).map_err(|_| wrong("a quote is not closed"))
 }
@@ -183,91 +195,6 @@ where
         }
         refused(failure, style)
     })
-}
-
-/// Why a text or a secret could not be had.
-enum Unasked {
-    Failure(Failure),
-    Gone,
-}
-
-impl Unasked {
-    fn into_stop(self, style: &Style) -> Stop {
-        match self {
-            Self::Failure(failure) => refused(failure, style),
-            Self::Gone => Stop::Gone,
-        }
-    }
-}
-
-impl From<Unread> for Unasked {
-    fn from(e: Unread) -> Self {
-        match e {
-            Unread::Gone => Self::Gone,
-            Unread::Given => Self::Failure(Failure::new(Exit::Failed, "given up; nothing was changed", "run it again when you are ready")),
-            Unread::TooLong => Self::Failure(Failure::new(Exit::Failed, "standard input is longer than is taken", "64 KiB for a secret, 256 KiB for a text")),
-            Unread::NoText => Self::Failure(Failure::new(Exit::Failed, "standard input is no UTF-8", "give text")),
-        }
-    }
-}
-
-/// The texts that a verb names: a file's name means nothing here.
-async fn texts<I, O, E>(verb: &Verb, streams: &mut Streams<'_, I, O, E>) -> Result<Vec<String>, Unasked>
-where
-    I: AsyncRead + Unpin + Send,
-    O: AsyncWrite + Unpin + Send,
-    E: AsyncWrite + Unpin + Send,
-{
-    let sources = verb.sources();
-    if sources.iter().filter(|s| ***s == Source::Stdin).count() > 1 {
-        let hint = "give `-` once; its text may have several lines";
-        return Err(Unasked::Failure(Failure::new(Exit::Usage, "standard input can be read only once", hint)));
-    }
-    let mut texts = Vec::new();
-    for source in sources {
-        texts.push(match source {
-            Source::Inline(text) => text.clone(),
-            Source::Stdin => streams.text().await?,
-            Source::File(_) => return Err(Unasked::Failure(no_files())),
-        });
-    }
-    Ok(texts)
-}
-
-async fn secrets<I, O, E>(wanted: &Wanted, streams: &mut Streams<'_, I, O, E>) -> Result<Secrets, Unasked>
-where
-    I: AsyncRead + Unpin + Send,
-    O: AsyncWrite + Unpin + Send,
-    E: AsyncWrite + Unpin + Send,
-{
-    match wanted {
-        Wanted::Nothing => Ok(Secrets::none()),
-        Wanted::Key(Source::File(_) | Source::Inline(_)) => Err(Unasked::Failure(no_files())),
-        Wanted::Password(name) if streams.terminal() => {
-            let first = streams.line(&format!("password of {name}: "), false).await?;
-            let again = streams.line(&format!("password of {name}, again: "), false).await?;
-            if *first != *again {
-                return Err(Unasked::Failure(Failure::new(Exit::Failed, "the two are not the same; nothing was stored", "try again")));
-            }
-            Ok(Secrets { material: Some(crate::secret::Secret::from_zeroizing(first)), passphrase: None })
-        }
-        Wanted::Password(_) => Ok(Secrets { material: Some(streams.secret().await?.without_final_newline()), passphrase: None }),
-        Wanted::Key(Source::Stdin) if streams.terminal() => {
-            let key = streams.key("paste the private key, to its last line:\n").await?;
-            let passphrase = streams.line("passphrase of the key (empty if it has none): ", false).await?;
-            let passphrase = (!passphrase.is_empty()).then(|| crate::secret::Secret::from_zeroizing(passphrase));
-            Ok(Secrets { material: Some(key), passphrase })
-        }
-        Wanted::Key(Source::Stdin) => Ok(Secrets { material: Some(streams.secret().await?), passphrase: None }),
-    }
-}
-
-fn no_files() -> Failure {
-    Failure::new(
-        Exit::Usage,
-        "over ssh there are no files: the broker does not see yours, and its own are not read for you",
-        "give `-` in the place of the file and send it on standard input: ssh … < FILE",
-    )
 }
 
 /// What somebody sees who asks for nothing.

@@ -3,10 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::cli::client::Client;
 use crate::cli::Exit;
-use crate::control::{Command, Data};
+use crate::cli::client::Client;
 use crate::control::tests::world;
+use crate::control::{Command, Data};
 
 fn name(text: &str) -> crate::model::Name {
     text.parse().unwrap()

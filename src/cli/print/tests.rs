@@ -134,7 +134,12 @@ fn a_lie_in_the_log_is_an_exit_status() {
 
 #[test]
 fn ssh_config_is_pasted_as_it_stands() {
-    let view = SshConfigView { user: "alice".parse().unwrap(), broker: "broker.example.org".to_owned(), port: 2222, hosts: vec!["web-1".parse().unwrap()] };
+    let view = SshConfigView {
+        user: "alice".parse().unwrap(),
+        broker: "broker.example.org".to_owned(),
+        port: 2222,
+        hosts: vec!["web-1".parse().unwrap()],
+    };
     let text = shown(Data::SshConfig(view)).stdout;
     assert_eq!(text, "Host web-1\n    HostName broker.example.org\n    Port 2222\n    User web-1\n\n");
 }

@@ -61,7 +61,8 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
     pub(super) async fn err(&mut self, text: &str) -> Result<(), Gone> {
         let text = lines(text, self.terminal);
         // A terminal has one stream.
-        let written = if self.terminal { self.stdout.write_all(text.as_bytes()).await } else { self.stderr.write_all(text.as_bytes()).await };
+        let written =
+            if self.terminal { self.stdout.write_all(text.as_bytes()).await } else { self.stderr.write_all(text.as_bytes()).await };
         written.map_err(|_| Gone)
     }
 
@@ -72,7 +73,7 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
 
     /// A secret to the end of the stream.
     pub(super) async fn secret(&mut self) -> Result<Secret, Unread> {
-        let held = self.to_end(MAX_SECRET).await?;
+        let held = self.rest(MAX_SECRET).await?;
         let mut exact = Vec::with_capacity(held.len());
         exact.extend_from_slice(&held);
         Ok(Secret::new(exact))
@@ -84,7 +85,7 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
             let held = self.typed("give the text, then Ctrl-D:\n", MAX_TEXT, true, |_, c| c == CTRL_D).await?;
             return String::from_utf8(held.to_vec()).map_err(|_| Unread::NoText);
         }
-        let held = self.to_end(MAX_TEXT).await?;
+        let held = self.rest(MAX_TEXT).await?;
         String::from_utf8(held.to_vec()).map_err(|_| Unread::NoText)
     }
 
@@ -105,7 +106,13 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
     }
 
     /// What is typed until `ends`, with backspace and Ctrl-U; Ctrl-C, and Ctrl-D on nothing, give up.
-    async fn typed(&mut self, prompt: &str, most: usize, echo: bool, ends: impl Fn(&[u8], u8) -> bool) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    async fn typed(
+        &mut self,
+        prompt: &str,
+        most: usize,
+        echo: bool,
+        ends: impl Fn(&[u8], u8) -> bool,
+    ) -> Result<Zeroizing<Vec<u8>>, Unread> {
         self.out(prompt).await?;
         let mut held = Zeroizing::new(Vec::with_capacity(most + 1));
         let mut byte = Zeroizing::new([0u8; 1]);
@@ -148,7 +155,7 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
         }
     }
 
-    async fn to_end(&mut self, most: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    async fn rest(&mut self, most: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
         let mut held = Zeroizing::new(vec![0; most + 1]);
         let mut filled = 0;
         while let Some(rest) = held.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -33,7 +33,9 @@ async fn the_same_verbs_and_the_same_words() {
 #[tokio::test]
 async fn verbs_and_files_of_the_machine_are_out_of_reach() {
     let w = world().await;
-    for words in ["serve", "completions bash", "user key add mo /etc/passwd", "credential add x --username u --key /etc/shadow", "host list 'x"] {
+    for words in
+        ["serve", "completions bash", "user key add mo /etc/passwd", "credential add x --username u --key /etc/shadow", "host list 'x"]
+    {
         let (exit, out, err) = says(&w, "olga", words, b"", false).await;
         assert_eq!((exit, out.as_str()), (2, ""), "{words}");
         assert!(err.contains("error: ") && err.contains("hint: "), "{words}: {err}");
@@ -47,7 +49,10 @@ async fn secrets_come_on_standard_input_or_are_asked_for() {
     assert_eq!(exit, 0, "{err}");
     let (exit, seen, _) = says(&w, "mo", "credential add b --username mo --password", b"hunter2\rhunter2\r", true).await;
     assert_eq!(exit, 0, "{seen}");
-    assert!(seen.starts_with("password of b: \r\npassword of b, again: \r\npersonal credential b added\r\n") && !seen.contains("hunter2"), "{seen}");
+    assert!(
+        seen.starts_with("password of b: \r\npassword of b, again: \r\npersonal credential b added\r\n") && !seen.contains("hunter2"),
+        "{seen}"
+    );
     let (exit, seen, _) = says(&w, "mo", "credential add c --username mo --password", b"hunter2\rhunter3\r", true).await;
     assert!(exit == 1 && seen.contains("not the same"), "{seen}");
     let (exit, ..) = says(&w, "mo", "credential show c", b"", false).await;
@@ -63,5 +68,8 @@ async fn who_asks_for_nothing_sees_the_hosts_that_are_granted() {
     says(&w, "olga", "host add web-1 192.0.2.7", b"", false).await;
     says(&w, "olga", "grant add --to mo --hosts web-1 --allow shell", b"", false).await;
     let (exit, out, _) = says(&w, "mo", "  ", b"", false).await;
-    assert_eq!((exit, out.as_str()), (0, "Hello mo. You may use:\n  web-1\nConnect: ssh -p 2222 web-1@BROKER     Verbs: ssh -p 2222 mo@BROKER --help\n"));
+    assert_eq!(
+        (exit, out.as_str()),
+        (0, "Hello mo. You may use:\n  web-1\nConnect: ssh -p 2222 web-1@BROKER     Verbs: ssh -p 2222 mo@BROKER --help\n")
+    );
 }
