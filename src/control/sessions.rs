@@ -47,7 +47,11 @@ impl Call<'_> {
         let ended = tokio::time::timeout(PATIENCE, gone).await.is_ok();
         let row = self.session(id).await?;
         let view = Data::Session(self.session_view(&row, &self.living()));
-        Ok(if ended { Reply::done(view, format!("session {id} ended")) } else { Reply::done(view, format!("session {id} was told to end and has not yet")) })
+        Ok(if ended {
+            Reply::done(view, format!("session {id} ended"))
+        } else {
+            Reply::done(view, format!("session {id} was told to end and has not yet"))
+        })
     }
 
     /// A session that the caller may see.
@@ -68,7 +72,10 @@ impl Call<'_> {
             id: s.id,
             user: row.user_name.clone(),
             host: row.host_name.clone(),
-            credential: row.credential.as_ref().map(|(name, scope)| if sees(self.actor.id, scope) { name.to_string() } else { PERSONAL.to_owned() }),
+            credential: row
+                .credential
+                .as_ref()
+                .map(|(name, scope)| if sees(self.actor.id, scope) { name.to_string() } else { PERSONAL.to_owned() }),
             client: s.client.clone(),
             started_at: s.started_at,
             ended_at: s.ended_at,
