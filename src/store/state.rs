@@ -51,6 +51,15 @@ pub fn read(connection: &Connection) -> Result<Sealed, Error> {
     Ok(Sealed { epoch, digest: digest(connection)?, mac })
 }
 
+/// Refuses if the state in the open transaction is not the one that was sealed last.
+pub(super) fn check(connection: &Connection, seal: &dyn StateSeal) -> Result<(), Error> {
+    match seal.holds(&read(connection)?) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::Tampered),
+        None => Err(Error::Unsealed),
+    }
+}
+
 /// Seals the state as it is in the open transaction, with the next epoch.
 pub(super) fn seal(connection: &Connection, seal: &dyn StateSeal) -> Result<(), Error> {
     let epoch: i64 = connection.query_row("SELECT coalesce(max(epoch), 0) + 1 FROM state_seal", [], |row| row.get(0))?;
