@@ -10,9 +10,9 @@ use super::error::Error;
 use super::rights::{Reach, Verb, change_of, sees};
 use super::view::{CredentialView, Data, DeletedView, PublicKeyView};
 use crate::custody::{Edit, NewSecret};
+use crate::model::Form;
 use crate::model::{Credential, EndReason, EventName, Host, HostId, Login, Name, Scope, UserId};
 use crate::store::{self, credentials};
-use crate::vault::Form;
 
 impl Call<'_> {
     pub(super) async fn credential_add(

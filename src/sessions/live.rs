@@ -85,7 +85,14 @@ pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opene
     session.end(&reason, &text).await;
     let counted = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
     let channels = u64::try_from(session.counters.channels_opened.load(Ordering::Relaxed)).unwrap_or(0);
-    Ended { reason, text, exit_status: session.exit_status, bytes_in: counted(&session.counters.bytes_in), bytes_out: counted(&session.counters.bytes_out), channels }
+    Ended {
+        reason,
+        text,
+        exit_status: session.exit_status,
+        bytes_in: counted(&session.counters.bytes_in),
+        bytes_out: counted(&session.counters.bytes_out),
+        channels,
+    }
 }
 
 struct Session<'a> {

@@ -165,7 +165,8 @@ async fn journey(rooms: &Rooms, asked: Asked, prompts: mpsc::Sender<Prompt>, pro
         Ok(dialed) => dialed,
         Err(e) => {
             if let TargetError::KeyChanged { presented, .. } | TargetError::NotPinned { presented } = &e {
-                let event = Event::new(EventName::HostKeyMismatch, user.name.to_string()).host(&host).session(session).denied(e.to_string());
+                let event =
+                    Event::new(EventName::HostKeyMismatch, user.name.to_string()).host(&host).session(session).denied(e.to_string());
                 rooms.log.record(event.with("presented", &presented.fingerprint)).await.map_err(custody::Error::from)?;
             }
             return Err(e.into());

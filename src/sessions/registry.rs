@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::Time;
-use crate::relay::Counters;
 use crate::model::{CredentialId, EndReason, HostId, SessionId, UserId};
+use crate::relay::Counters;
 
 /// A living session as it is listed.
 #[derive(Clone, Debug)]

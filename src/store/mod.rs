@@ -117,14 +117,22 @@ impl Fault for Error {
             Self::Missing(_) => Kind::NotFound,
             Self::Malformed(_) | Self::Tampered => Kind::Tampered,
             Self::Slow(_) => Kind::TimedOut,
-            Self::Full { .. } | Self::Reserve { .. } | Self::Busy | Self::Closed | Self::Unsealed | Self::Version { .. } | Self::Io { .. } => Kind::Unavailable,
+            Self::Full { .. }
+            | Self::Reserve { .. }
+            | Self::Busy
+            | Self::Closed
+            | Self::Unsealed
+            | Self::Version { .. }
+            | Self::Io { .. } => Kind::Unavailable,
             Self::Sqlite(_) => Kind::Bug,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Full { path } | Self::Reserve { path, .. } => Some(format!("free some space: df -h {}", path.parent().unwrap_or(path).display())),
+            Self::Full { path } | Self::Reserve { path, .. } => {
+                Some(format!("free some space: df -h {}", path.parent().unwrap_or(path).display()))
+            }
             Self::Malformed(_) | Self::Tampered => Some("restore the database from a backup, and find out who wrote to it".to_owned()),
             Self::Version { found, known } if found > known => Some("this home was used by a newer keyward: run that one".to_owned()),
             _ => None,
@@ -303,7 +311,11 @@ impl Store {
         });
         {
             let reads = self.0.reads.lock().map_err(|_| Error::Closed)?;
-            reads.as_ref().ok_or(Error::Closed)?.try_send(job).map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })?;
+            reads
+                .as_ref()
+                .ok_or(Error::Closed)?
+                .try_send(job)
+                .map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })?;
         }
         told.await.map_err(|_| Error::Closed)?
     }
@@ -352,7 +364,11 @@ impl Store {
 
     fn send(&self, job: Job) -> Result<(), Error> {
         let writes = self.0.writes.lock().map_err(|_| Error::Closed)?;
-        writes.as_ref().ok_or(Error::Closed)?.try_send(job).map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })
+        writes
+            .as_ref()
+            .ok_or(Error::Closed)?
+            .try_send(job)
+            .map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })
     }
 }
 
@@ -482,7 +498,10 @@ mod tests {
         let (good, bad) = tokio::join!(good, bad);
         good.unwrap();
         assert!(matches!(bad, Err(Error::Missing(_))));
-        let n: i64 = store.read(|c| -> Result<i64, Error> { Ok(c.query_row("SELECT count(*) FROM meta WHERE key IN ('a','b')", [], |r| r.get(0))?) }).await.unwrap();
+        let n: i64 = store
+            .read(|c| -> Result<i64, Error> { Ok(c.query_row("SELECT count(*) FROM meta WHERE key IN ('a','b')", [], |r| r.get(0))?) })
+            .await
+            .unwrap();
         assert_eq!(n, 1);
     }
 
