@@ -95,7 +95,7 @@ fn a_mistake_in_the_configuration_is_named_with_file_and_line() {
         assert!(outcome.errors().contains(&format!("broker.toml:{line}")) || outcome.errors().contains(&format!("line {line}")), "{text}: {outcome:?}");
         assert!(outcome.errors().contains("broker.toml"), "{text}: {outcome:?}");
         assert!(outcome.errors().contains("hint: "), "{text}: {outcome:?}");
-        assert!(!dir.path().join("home").exists(), "a home was made for a configuration that is wrong: {text}");
+        assert!(!dir.path().join("home/keyward.db").exists(), "a database was made with a configuration that is wrong: {text}");
     }
     let mut serve = process::command(KEYWARD);
     serve.env("HOME", dir.path()).arg("--home").arg(dir.path().join("home")).args(["serve", "--config", "/no/such/file.toml"]);

@@ -92,9 +92,9 @@ fn a_dropbear_host_is_reached_by_key_and_by_password() {
     let scene = Scene::bare(Settings::default(), None);
     let rsa = Key::make(scene.dir().join("rsa"), &["-t", "rsa", "-b", "3072"], "");
     let dropbear = Dropbear::start(&scene.place("dropbear"), &[&scene.deploy, &rsa]);
-    scene.broker.does_with(&["credential", "add", "deploy", "--username", NAME, "--key", "-"], scene.deploy.private());
-    scene.broker.does_with(&["credential", "add", "rsa", "--username", NAME, "--key", "-"], rsa.private());
-    scene.broker.does_with(&["credential", "add", "password", "--username", NAME, "--password"], account().password.as_str());
+    scene.broker.does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
+    scene.broker.does_with(&["credential", "add", "rsa", "--scope", "workspace", "--username", NAME, "--key", "-"], rsa.private());
+    scene.broker.does_with(&["credential", "add", "password", "--scope", "workspace", "--username", NAME, "--password"], account().password.as_str());
     scene.broker.does(&["host", "add", "web-1", &format!("127.0.0.1:{}", dropbear.port), "--credential", "deploy", "--host-key", &dropbear.host_key]);
     scene.grant("alice", "web-1");
     let sent = noise(10_000_000);

@@ -21,7 +21,7 @@ impl Intrusion {
         let scene = Scene::new();
         let other = Key::new(scene.dir().join("other"));
         let second = scene.another_host("second", &[&other]);
-        scene.broker.does_with(&["credential", "add", "other", "--username", NAME, "--key", "-"], other.private());
+        scene.broker.does_with(&["credential", "add", "other", "--scope", "workspace", "--username", NAME, "--key", "-"], other.private());
         scene.add_host("web-2", &second, "other");
         scene.grant("alice", "web-2");
         let attacker = scene.another_host("attacker", &[&scene.deploy, &other]);

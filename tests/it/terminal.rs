@@ -35,7 +35,7 @@ fn a_changed_size_arrives_while_the_session_runs() {
 fn ctrl_c_interrupts_the_hosts_command_and_not_the_session() {
     let scene = Scene::new();
     for way in Way::BOTH {
-        let mut terminal = on_terminal(&scene, way, "trap 'echo caught' INT; echo ready; sleep 1000; echo after; exit 7");
+        let mut terminal = on_terminal(&scene, way, "trap 'echo caught; stop=1' INT; echo ready; while [ -z \"$stop\" ]; do sleep 0.05; done; echo after; exit 7");
         terminal.until("ready");
         terminal.write("\x03");
         terminal.until("caught");

@@ -44,7 +44,7 @@ fn a_host_whose_key_is_not_known_is_sent_nothing() {
 #[test]
 fn trust_on_first_use_holds_from_then_on() {
     let scene = Scene::bare(Settings::default(), None);
-    scene.broker.does_with(&["credential", "add", "deploy", "--username", NAME, "--key", "-"], scene.deploy.private());
+    scene.broker.does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
     scene.broker.does(&["host", "add", "web-1", &scene.host.address(), "--credential", "deploy", "--trust-first-use"]);
     scene.grant("alice", "web-1");
     scene.alice.exec(Way::Through, "true").ok();

@@ -15,7 +15,7 @@ fn a_key_that_cannot_be_taken_is_refused_and_nothing_is_changed() {
     let before = all(&scene);
     let passphrase = nonce(20);
     let locked = Key::make(scene.dir().join("locked"), &["-t", "ed25519"], &passphrase);
-    let add = |key: &str| vec!["credential".to_owned(), "add".to_owned(), "new".to_owned(), "--username".to_owned(), NAME.to_owned(), "--key".to_owned(), key.to_owned()];
+    let add = |key: &str| vec!["credential".to_owned(), "add".to_owned(), "new".to_owned(), "--scope".to_owned(), "workspace".to_owned(), "--username".to_owned(), NAME.to_owned(), "--key".to_owned(), key.to_owned()];
     let refuses = |key: &str, stdin: &[u8]| {
         let args = add(key);
         scene.broker.refuses_with(&args.iter().map(String::as_str).collect::<Vec<_>>(), stdin)
@@ -42,7 +42,7 @@ fn an_empty_password_is_none() {
     let scene = Scene::new();
     let before = all(&scene);
     for stdin in ["", "\n"] {
-        scene.broker.refuses_with(&["credential", "add", "new", "--username", NAME, "--password"], stdin);
+        scene.broker.refuses_with(&["credential", "add", "new", "--scope", "workspace", "--username", NAME, "--password"], stdin);
     }
     assert_eq!(all(&scene), before);
 }
@@ -54,12 +54,12 @@ fn names_are_checked_and_unique() {
     for bad in ["a b", "a@b", "a+b", "-a", "", "a\x1b[31mb", "a\nb", "a\u{202e}b", "a/b", "é", &"x".repeat(65)] {
         scene.broker.refuses(&["host", "add", "--", bad, "192.0.2.1"]);
         scene.broker.refuses(&["user", "add", "--", bad]);
-        scene.broker.refuses_with(&["credential", "add", "--username", NAME, "--password", "--", bad], "x");
+        scene.broker.refuses_with(&["credential", "add", "--scope", "workspace", "--username", NAME, "--password", "--", bad], "x");
         scene.broker.refuses(&["group", "add", "--", bad]);
     }
     scene.broker.refuses(&["host", "add", "web-1", "192.0.2.1"]);
     scene.broker.refuses(&["user", "add", "alice"]);
-    scene.broker.refuses_with(&["credential", "add", "deploy", "--username", NAME, "--password"], "x");
+    scene.broker.refuses_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--password"], "x");
     // A selector would not know which one is meant.
     scene.broker.refuses(&["host", "add", "alice", "192.0.2.1"]);
     scene.broker.refuses(&["user", "add", "web-1"]);

@@ -115,7 +115,7 @@ impl Watch {
     fn every_path(&self) {
         let scene = &self.scene;
         scene.host.authorize(&self.keys());
-        self.give(&["add", "deploy", "--username", NAME]);
+        self.give(&["add", "deploy", "--scope", "workspace", "--username", NAME]);
         self.clean("after it was added");
         self.add_host("web-1", &scene.host.address(), &scene.host.host_key);
         self.clean("after it was bound to a host");
@@ -193,8 +193,6 @@ impl Watch {
         crate::world::eventually("all sessions have ended", || scene.broker.live().is_empty().then_some(()));
         self.clean("after sixteen sessions");
 
-        scene.broker.does(&["credential", "test", "deploy", "--host", "web-1"]);
-        self.clean("after it was tested");
         self.give(&["edit", "deploy"]);
         self.clean("after it was replaced");
         self.works("web-1");
@@ -271,7 +269,7 @@ fn what_cannot_be_imported_leaves_nothing() {
     });
     let Kept::Locked { locked, open, .. } = &watch.kept else { unreachable!() };
     let add = |key: &str, stdin: Vec<u8>| {
-        watch.scene.broker.refuses_with(&["credential", "add", "new", "--username", NAME, "--key", key], stdin);
+        watch.scene.broker.refuses_with(&["credential", "add", "new", "--scope", "workspace", "--username", NAME, "--key", key], stdin);
     };
     // What is searched for is the passphrase that was tried, and a key that was cut off.
     add(&locked.path.display().to_string(), format!("{passphrase}\n").into_bytes());
@@ -280,9 +278,9 @@ fn what_cannot_be_imported_leaves_nothing() {
     watch.clean("after a key that was cut off");
     let mut twice = open.private();
     twice.extend(open.private());
-    let _ = watch.scene.broker.verb_with(&["credential", "add", "new", "--username", NAME, "--key", "-"], twice);
+    let _ = watch.scene.broker.verb_with(&["credential", "add", "new", "--scope", "workspace", "--username", NAME, "--key", "-"], twice);
     watch.clean("after two keys at once");
-    watch.scene.broker.refuses_with(&["credential", "add", "bad name", "--username", NAME, "--key", "-"], open.private());
+    watch.scene.broker.refuses_with(&["credential", "add", "bad name", "--scope", "workspace", "--username", NAME, "--key", "-"], open.private());
     watch.clean("after a name that is none");
     watch.scene.broker.refuses_with(&["credential", "add", "new", "--username", NAME, "--password", "--scope", "nonsense"], passphrase.as_str());
     watch.clean("after a scope that is none");

@@ -272,7 +272,7 @@ impl Broker {
     /// The audit entries.
     #[track_caller]
     pub(crate) fn audit(&self) -> Vec<Value> {
-        let mut entries = self.json(&["audit", "list"]).as_array().expect("an array").clone();
+        let mut entries = self.json(&["audit", "list", "--limit", "100000"]).as_array().expect("an array").clone();
         entries.sort_by_key(|e| e["seq"].as_u64());
         entries
     }

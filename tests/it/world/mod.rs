@@ -1,6 +1,6 @@
 //! The world of a test: real peers on loopback, each on a port of its own, in a folder of its own, stopped when the test ends.
 
-#![allow(dead_code)] // each test binary and each module uses a part of it
+#![allow(dead_code, unused_imports)] // each test binary and each module uses a part of it
 
 pub(crate) mod account;
 pub(crate) mod broker;
