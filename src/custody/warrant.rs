@@ -113,9 +113,13 @@ impl Custody {
             .session(asked.session)
             .with("client", asked.client)
             .with("address", &facts.host.address)
-            .with("login", &credential.username)
             .with("allow", permit.reach().actions)
             .with("grants", permit.grants().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        // The account of a personal credential is its owner's business, like its name.
+        let event = match credential.scope {
+            Scope::Workspace(_) => event.with("login", &credential.username),
+            Scope::Personal(_) => event,
+        };
         let row = SessionRow {
             user_name: user.name.clone(),
             host_name: facts.host.name.clone(),

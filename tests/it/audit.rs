@@ -35,7 +35,16 @@ fn a_connection_leaves_a_complete_trail() {
 #[test]
 fn what_was_refused_is_in_the_log_too() {
     let scene = Scene::new();
-    scene.broker.does(&["host", "add", "web-2", &scene.host.address(), "--credential", "deploy", "--host-key", &scene.host.host_key.public]);
+    scene.broker.does(&[
+        "host",
+        "add",
+        "web-2",
+        &scene.host.address(),
+        "--credential",
+        "deploy",
+        "--host-key",
+        &scene.host.host_key.public,
+    ]);
     refused(&crate::world::run(scene.alice.ssh(&["-l", "web-2", "through", "true"]), ""));
     let entries = scene.broker.audit();
     let denied = entries.iter().find(|e| e["event"] == "session.denied").unwrap_or_else(|| panic!("{entries:#?}"));
@@ -109,9 +118,21 @@ fn the_first_entry_that_was_changed_is_named() {
         let said = format!("{}{}", outcome.text(), outcome.errors());
         let words: Vec<&str> = said.split(|c: char| !c.is_ascii_digit()).collect();
         assert!(words.contains(&named.to_string().as_str()), "after {forgery} entry {named} is to be named:\n{said}");
-        edit(&scene.broker.home(), &format!("ATTACH '{}' AS b; BEGIN; DELETE FROM audit; INSERT INTO audit SELECT * FROM b.audit; COMMIT; DETACH b;", backup.display()));
+        edit(
+            &scene.broker.home(),
+            &format!(
+                "ATTACH '{}' AS b; BEGIN; DELETE FROM audit; INSERT INTO audit SELECT * FROM b.audit; COMMIT; DETACH b;",
+                backup.display()
+            ),
+        );
         scene.broker.does(&["audit", "verify"]);
-        edit(&scene.broker.home(), &format!("ATTACH '{}' AS b; BEGIN; DELETE FROM audit; INSERT INTO audit SELECT * FROM b.audit; COMMIT; DETACH b;", backup.display()));
+        edit(
+            &scene.broker.home(),
+            &format!(
+                "ATTACH '{}' AS b; BEGIN; DELETE FROM audit; INSERT INTO audit SELECT * FROM b.audit; COMMIT; DETACH b;",
+                backup.display()
+            ),
+        );
     }
 }
 
@@ -119,7 +140,8 @@ fn the_first_entry_that_was_changed_is_named() {
 fn a_log_verifies_against_a_checkpoint_that_was_kept_elsewhere() {
     let mut scene = Scene::new();
     scene.broker.stop();
-    let file = std::fs::read_dir(scene.broker.home()).unwrap().flatten().map(|e| e.path()).find(|p| p.to_string_lossy().contains("checkpoint"));
+    let file =
+        std::fs::read_dir(scene.broker.home()).unwrap().flatten().map(|e| e.path()).find(|p| p.to_string_lossy().contains("checkpoint"));
     let kept = scene.dir().join("kept");
     std::fs::copy(file.expect("checkpoints lie outside the database"), &kept).unwrap();
     scene.broker.serve();

@@ -18,7 +18,8 @@ fn master(scene: &Scene, way: Way) -> Stay {
 fn twenty_channels_share_one_connection_and_one_sign_in() {
     let scene = Scene::new();
     let _master = master(&scene, Way::Through);
-    let mut channels: Vec<Stay> = (0..20).map(|i| scene.alice.stay(Way::Through, &[], &format!("echo open {i}; read line; echo $line; exit {i}"))).collect();
+    let mut channels: Vec<Stay> =
+        (0..20).map(|i| scene.alice.stay(Way::Through, &[], &format!("echo open {i}; read line; echo $line; exit {i}"))).collect();
     // All are open before the first one ends.
     for (i, channel) in channels.iter().enumerate() {
         assert_eq!(channel.lines.next(), Some(format!("open {i}")));
@@ -89,6 +90,7 @@ fn key_exchanges_in_the_middle_of_a_transfer_lose_nothing() {
         assert_eq!(up.text(), format!("{digest}  -\n"), "{way:?}");
     }
     // Some of the key exchanges must have happened, or the test proves nothing.
-    let outcome = scene.alice.exec_with(Way::Through, &["-v", "-o", "LogLevel=DEBUG1", "-o", "RekeyLimit=1M"], "cat", noise(5_000_000)).ok();
+    let outcome =
+        scene.alice.exec_with(Way::Through, &["-v", "-o", "LogLevel=DEBUG1", "-o", "RekeyLimit=1M"], "cat", noise(5_000_000)).ok();
     assert!(outcome.errors().matches("SSH2_MSG_NEWKEYS received").count() > 3, "{}", outcome.errors());
 }

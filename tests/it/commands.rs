@@ -157,7 +157,11 @@ fn three_hundred_megabytes_pass_a_fast_reader_and_a_slow_one() {
             }
             std::thread::sleep(rest);
         }
-        assert_eq!((taken, crate::world::hex(hash.finish().as_ref())), (300_000_000, digest.clone()), "a rest of {rest:?} after each piece");
+        assert_eq!(
+            (taken, crate::world::hex(hash.finish().as_ref())),
+            (300_000_000, digest.clone()),
+            "a rest of {rest:?} after each piece"
+        );
         assert_eq!(client.wait().code(), Some(0));
     }
 }

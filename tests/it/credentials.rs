@@ -186,7 +186,10 @@ fn a_credential_is_listed_without_its_secret() {
     let scene = Scene::new();
     let listed = scene.broker.json(&["credential", "list"]);
     let credential = &listed[0];
-    assert_eq!((&credential["name"], &credential["username"], &credential["fingerprint"]), (&"deploy".into(), &NAME.into(), &scene.deploy.fingerprint.as_str().into()));
+    assert_eq!(
+        (&credential["name"], &credential["username"], &credential["fingerprint"]),
+        (&"deploy".into(), &NAME.into(), &scene.deploy.fingerprint.as_str().into())
+    );
     assert_eq!(credential["hosts"], serde_json::json!(["web-1"]), "{credential}");
     assert!(credential["id"].as_str().unwrap().starts_with("crd_"), "{credential}");
     assert!(credential["last_used_at"].is_null(), "{credential}");

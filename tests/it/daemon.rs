@@ -10,7 +10,9 @@ use crate::world::{Broker, Client, Scene, Way, eventually, folder, process, run}
 #[test]
 fn the_first_start_makes_a_home_that_nobody_else_can_read() {
     let scene = Scene::bare(Settings::default(), None);
-    let mode = |path: std::path::PathBuf| std::fs::metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).permissions().mode() & 0o7777;
+    let mode = |path: std::path::PathBuf| {
+        std::fs::metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).permissions().mode() & 0o7777
+    };
     assert_eq!(mode(scene.broker.home()), 0o700);
     assert_eq!(mode(scene.broker.root_key()), 0o600);
     for entry in std::fs::read_dir(scene.broker.home()).unwrap().flatten() {
@@ -53,7 +55,8 @@ fn the_host_key_and_all_else_survives_a_restart() {
 #[test]
 fn a_second_daemon_on_one_home_is_refused() {
     let mut scene = Scene::new();
-    let second = run(scene.broker.command(&["serve", "--listen", "127.0.0.1:0", "--config", &scene.broker.config().display().to_string()]), "");
+    let second =
+        run(scene.broker.command(&["serve", "--listen", "127.0.0.1:0", "--config", &scene.broker.config().display().to_string()]), "");
     assert_eq!(second.status, Some(1), "{second:?}");
     assert!(second.errors().starts_with("error: ") && second.errors().contains("\nhint: "), "{second:?}");
     assert!(second.stdout.is_empty());
@@ -88,11 +91,19 @@ fn a_mistake_in_the_configuration_is_named_with_file_and_line() {
     ] {
         std::fs::write(&file, text).unwrap();
         let mut serve = process::command(KEYWARD);
-        serve.env("HOME", dir.path()).arg("--home").arg(dir.path().join("home")).args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+        serve
+            .env("HOME", dir.path())
+            .arg("--home")
+            .arg(dir.path().join("home"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+            .arg(&file);
         let outcome = run(serve, "");
         assert!(matches!(outcome.status, Some(1 | 2)), "{text}: {outcome:?}");
         assert!(outcome.errors().starts_with("error: "), "{text}: {outcome:?}");
-        assert!(outcome.errors().contains(&format!("broker.toml:{line}")) || outcome.errors().contains(&format!("line {line}")), "{text}: {outcome:?}");
+        assert!(
+            outcome.errors().contains(&format!("broker.toml:{line}")) || outcome.errors().contains(&format!("line {line}")),
+            "{text}: {outcome:?}"
+        );
         assert!(outcome.errors().contains("broker.toml"), "{text}: {outcome:?}");
         assert!(outcome.errors().contains("hint: "), "{text}: {outcome:?}");
         assert!(!dir.path().join("home/keyward.db").exists(), "a database was made with a configuration that is wrong: {text}");
@@ -128,7 +139,13 @@ fn an_interrupt_stops_it_in_order() {
     scene.broker.signal(Signal::INT);
     assert_eq!(scene.broker.wait().code(), Some(0), "{}", scene.broker.log());
     scene.broker.serve();
-    let events: Vec<_> = scene.broker.audit().into_iter().filter_map(|e| e["event"].as_str().map(str::to_owned)).filter(|e| e.starts_with("daemon.")).collect();
+    let events: Vec<_> = scene
+        .broker
+        .audit()
+        .into_iter()
+        .filter_map(|e| e["event"].as_str().map(str::to_owned))
+        .filter(|e| e.starts_with("daemon."))
+        .collect();
     assert_eq!(events, ["daemon.started", "daemon.stopped", "daemon.started"]);
 }
 
@@ -152,7 +169,8 @@ fn a_root_key_that_others_can_read_is_not_taken() {
     let mut scene = Scene::new();
     scene.broker.stop();
     let key = scene.broker.root_key();
-    let serve = || run(scene.broker.command(&["serve", "--listen", "127.0.0.1:0", "--config", &scene.broker.config().display().to_string()]), "");
+    let serve =
+        || run(scene.broker.command(&["serve", "--listen", "127.0.0.1:0", "--config", &scene.broker.config().display().to_string()]), "");
     crate::world::open_to_all(&key, 0o644);
     let outcome = serve();
     assert_eq!(outcome.status, Some(1), "{outcome:?}");

@@ -24,7 +24,11 @@ impl Disk {
         let mut mount = process::command("mount");
         mount.args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"]).arg(&at);
         let outcome = run(mount, "");
-        assert_eq!(outcome.status, Some(0), "a small file system is mounted for this test, which takes root (in a container: CAP_SYS_ADMIN)\n{outcome:?}");
+        assert_eq!(
+            outcome.status,
+            Some(0),
+            "a small file system is mounted for this test, which takes root (in a container: CAP_SYS_ADMIN)\n{outcome:?}"
+        );
         Self { at, _dir: dir }
     }
 

@@ -46,7 +46,10 @@ fn scp_copies_with_sftp_and_with_its_old_protocol() {
         for protocol in ["-s", "-O"] {
             let there = scene.open_place(&format!("there-{}{protocol}", way.alias()));
             let back = scene.place(&format!("back-{}{protocol}", way.alias()));
-            let up = run(scene.alice.program("scp", &["-q", "-r", "-p", protocol, text(&tree), &format!("{}:{}", way.alias(), text(&there))]), "");
+            let up = run(
+                scene.alice.program("scp", &["-q", "-r", "-p", protocol, text(&tree), &format!("{}:{}", way.alias(), text(&there))]),
+                "",
+            );
             assert_eq!(up.status, Some(0), "{way:?} {protocol}: {up:?}");
             let from = format!("{}:{}/tree", way.alias(), text(&there));
             let down = run(scene.alice.program("scp", &["-q", "-r", "-p", protocol, &from, text(&back)]), "");
@@ -54,7 +57,11 @@ fn scp_copies_with_sftp_and_with_its_old_protocol() {
             for name in ["empty", "small", "sub/large"] {
                 let (sent, got) = (tree.join(name), back.join("tree").join(name));
                 assert!(std::fs::read(&sent).unwrap() == std::fs::read(&got).unwrap(), "{way:?} {protocol} {name}");
-                assert_eq!(std::fs::metadata(&sent).unwrap().mtime(), std::fs::metadata(&got).unwrap().mtime(), "{way:?} {protocol} {name}");
+                assert_eq!(
+                    std::fs::metadata(&sent).unwrap().mtime(),
+                    std::fs::metadata(&got).unwrap().mtime(),
+                    "{way:?} {protocol} {name}"
+                );
             }
             let missing = run(scene.alice.program("scp", &["-q", protocol, &format!("{}:/no/such/file", way.alias()), text(&back)]), "");
             assert_eq!(missing.status, Some(1), "{way:?} {protocol}: {missing:?}");
@@ -75,7 +82,16 @@ fn rsync_copies_a_tree_and_then_only_what_changed() {
         let there = scene.open_place(&format!("there-{}", way.alias()));
         let copy = || {
             let mut rsync = process::command(crate::world::tool("/usr/bin/rsync"));
-            rsync.args(["-a", "--no-owner", "--no-group", "--omit-dir-times", "--checksum", "--stats", "-e", &format!("ssh -F {}", config.display())]);
+            rsync.args([
+                "-a",
+                "--no-owner",
+                "--no-group",
+                "--omit-dir-times",
+                "--checksum",
+                "--stats",
+                "-e",
+                &format!("ssh -F {}", config.display()),
+            ]);
             rsync.args([&format!("{}/", tree.display()), &format!("{}:{}/", way.alias(), there.display())]);
             run(rsync, "").ok().text()
         };

@@ -36,11 +36,21 @@ fn neither_log_nor_files_hold_a_secret_or_a_librarys_words() {
         let wrong = nonce(30);
         let locked = Key::make(scene.dir().join("locked"), &["-t", "ed25519"], &passphrase);
         let file = locked.path.display().to_string();
-        scene.broker.does_with(&["credential", "add", "password", "--scope", "workspace", "--username", NAME, "--password"], account().password.as_str());
+        scene.broker.does_with(
+            &["credential", "add", "password", "--scope", "workspace", "--username", NAME, "--password"],
+            account().password.as_str(),
+        );
         scene.broker.does_with(&["credential", "add", "wrong", "--scope", "workspace", "--username", NAME, "--password"], wrong.as_str());
-        scene.broker.does_with(&["credential", "add", "locked", "--scope", "workspace", "--username", NAME, "--key", &file], format!("{passphrase}\n"));
-        scene.broker.refuses_with(&["credential", "add", "bad", "--scope", "workspace", "--username", NAME, "--key", &file], format!("{wrong}\n"));
-        scene.broker.does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
+        scene.broker.does_with(
+            &["credential", "add", "locked", "--scope", "workspace", "--username", NAME, "--key", &file],
+            format!("{passphrase}\n"),
+        );
+        scene
+            .broker
+            .refuses_with(&["credential", "add", "bad", "--scope", "workspace", "--username", NAME, "--key", &file], format!("{wrong}\n"));
+        scene
+            .broker
+            .does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
         scene.add_host("web-1", &scene.host, "password");
         scene.grant("alice", "web-1");
         for name in ["wrong", "locked", "deploy"] {

@@ -79,10 +79,16 @@ fn dropbears_client_runs_a_command() {
     let home = scene.place("home");
     std::fs::create_dir(home.join(".ssh")).unwrap();
     let known = format!("[127.0.0.1]:{} {}\n", scene.broker.port(), ed25519(&scene.broker.host_keys()));
-    std::fs::write(home.join(".ssh/known_hosts"), known.replace(['[', ']'], "").replace(&format!(":{} ", scene.broker.port()), " ")).unwrap();
+    std::fs::write(home.join(".ssh/known_hosts"), known.replace(['[', ']'], "").replace(&format!(":{} ", scene.broker.port()), " "))
+        .unwrap();
     let input = noise(3_000_000);
     let mut client = command(tool("/usr/bin/dbclient"));
-    client.env("HOME", &home).arg("-y").arg("-i").arg(&key).args(["-p", &scene.broker.port().to_string(), "web-1@127.0.0.1", "sha256sum; exit 3"]);
+    client.env("HOME", &home).arg("-y").arg("-i").arg(&key).args([
+        "-p",
+        &scene.broker.port().to_string(),
+        "web-1@127.0.0.1",
+        "sha256sum; exit 3",
+    ]);
     let outcome = run(client, input.clone());
     assert_eq!((outcome.status, outcome.text()), (Some(3), format!("{}  -\n", sha256(&input))), "{outcome:?}");
 }
@@ -92,16 +98,36 @@ fn a_dropbear_host_is_reached_by_key_and_by_password() {
     let scene = Scene::bare(Settings::default(), None);
     let rsa = Key::make(scene.dir().join("rsa"), &["-t", "rsa", "-b", "3072"], "");
     let dropbear = Dropbear::start(&scene.place("dropbear"), &[&scene.deploy, &rsa]);
-    scene.broker.does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
+    scene
+        .broker
+        .does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
     scene.broker.does_with(&["credential", "add", "rsa", "--scope", "workspace", "--username", NAME, "--key", "-"], rsa.private());
-    scene.broker.does_with(&["credential", "add", "password", "--scope", "workspace", "--username", NAME, "--password"], account().password.as_str());
-    scene.broker.does(&["host", "add", "web-1", &format!("127.0.0.1:{}", dropbear.port), "--credential", "deploy", "--host-key", &dropbear.host_key]);
+    scene.broker.does_with(
+        &["credential", "add", "password", "--scope", "workspace", "--username", NAME, "--password"],
+        account().password.as_str(),
+    );
+    scene.broker.does(&[
+        "host",
+        "add",
+        "web-1",
+        &format!("127.0.0.1:{}", dropbear.port),
+        "--credential",
+        "deploy",
+        "--host-key",
+        &dropbear.host_key,
+    ]);
     scene.grant("alice", "web-1");
     let sent = noise(10_000_000);
     for credential in ["deploy", "rsa", "password"] {
         scene.broker.does(&["credential", "attach", credential, "--host", "web-1"]);
         let outcome = run(scene.alice.ssh(&["-l", &format!("{credential}@web-1"), "through", "cat; exit 3"]), sent.clone());
-        assert_eq!((outcome.status, sha256(&outcome.stdout)), (Some(3), sha256(&sent)), "{credential}: {}\n{}", outcome.errors(), dropbear.log());
+        assert_eq!(
+            (outcome.status, sha256(&outcome.stdout)),
+            (Some(3), sha256(&sent)),
+            "{credential}: {}\n{}",
+            outcome.errors(),
+            dropbear.log()
+        );
     }
 }
 
@@ -127,7 +153,8 @@ fn ssh_audit_finds_nothing_to_fail_at_the_door() {
     assert!(checked > 8, "{report:#}");
     assert!(report["cves"].as_array().is_none_or(Vec::is_empty), "{:#}", report["cves"]);
     // Key exchanges that a quantum computer could undo later are offered to clients that know no other.
-    let unexpected: Vec<&String> = warnings.iter().filter(|w| !w.contains("post-quantum") && !w.contains("2048-bit modulus only provides 112-bits")).collect();
+    let unexpected: Vec<&String> =
+        warnings.iter().filter(|w| !w.contains("post-quantum") && !w.contains("2048-bit modulus only provides 112-bits")).collect();
     assert!(unexpected.is_empty(), "{unexpected:#?}");
 }
 

@@ -26,7 +26,8 @@ fn a_personal_credential_signs_its_owner_in_and_nobody_else() {
     run(scene.owner.ssh(&["-l", "web-1", "through", "true"]), "").ok();
     assert_eq!((scene.host.sign_ins_with(&mine), scene.host.sign_ins_with(&scene.deploy)), (1, 1));
     // Named by the owner of the broker, it is as if it did not exist.
-    let [hidden, missing] = ["zebra", "nope"].map(|name| refused(&run(scene.owner.ssh(&["-l", &format!("{name}@web-1"), "through", "true"]), "")));
+    let [hidden, missing] =
+        ["zebra", "nope"].map(|name| refused(&run(scene.owner.ssh(&["-l", &format!("{name}@web-1"), "through", "true"]), "")));
     assert_eq!(hidden.replace("zebra", "nope"), missing);
     assert_eq!(scene.host.sign_ins(), 2);
 }
@@ -34,7 +35,14 @@ fn a_personal_credential_signs_its_owner_in_and_nobody_else() {
 #[test]
 fn the_owner_of_the_broker_cannot_see_a_personal_credential() {
     let (scene, mine) = scene();
-    for args in [&["credential", "list"][..], &["--json", "credential", "list"], &["host", "show", "web-1"], &["--json", "host", "list"], &["audit", "list"], &["--json", "audit", "list"]] {
+    for args in [
+        &["credential", "list"][..],
+        &["--json", "credential", "list"],
+        &["host", "show", "web-1"],
+        &["--json", "host", "list"],
+        &["audit", "list"],
+        &["--json", "audit", "list"],
+    ] {
         let shown = scene.broker.does(args);
         assert!(!shown.contains("zebra") && !shown.contains(&mine.fingerprint), "keyward {args:?} shows it:\n{shown}");
     }

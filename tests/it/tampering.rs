@@ -33,7 +33,8 @@ impl Intrusion {
 
     /// The rows as they were before.
     fn restore(&self) {
-        let tables = ["users", "user_keys", "hosts", "host_keys", "credentials", "bindings", "choices", "grants", "keks", "meta", "state_seal"];
+        let tables =
+            ["users", "user_keys", "hosts", "host_keys", "credentials", "bindings", "choices", "grants", "keks", "meta", "state_seal"];
         let copies: String = tables.iter().map(|t| format!("DELETE FROM {t}; INSERT INTO {t} SELECT * FROM b.{t};\n")).collect();
         edit(&self.scene.broker.home(), &format!("ATTACH '{}' AS b; BEGIN; {copies} COMMIT; DETACH b;", self.backup.display()));
     }
@@ -56,7 +57,10 @@ impl Intrusion {
         }
         assert_eq!(sign_ins(), before, "somebody was signed in after {sql}");
         let attacker = self.attacker.log();
-        assert!(!attacker.contains("Failed") && !attacker.contains("Accepted") && !attacker.contains("Postponed"), "after {sql}:\n{attacker}");
+        assert!(
+            !attacker.contains("Failed") && !attacker.contains("Accepted") && !attacker.contains("Postponed"),
+            "after {sql}:\n{attacker}"
+        );
         let tampered = self.scene.broker.audit().into_iter().filter(|e| e["event"] == "vault.tampered").count();
         assert!(tampered > 0, "it is in the audit log: after {sql}");
         self.restore();
@@ -149,7 +153,8 @@ fn a_whole_database_from_before_is_noticed_at_the_next_start() {
     for name in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(Path::new(&format!("{}{name}", file.display())));
     }
-    let outcome = run(scene.broker.command(&["serve", "--listen", "127.0.0.1:0", "--config", &scene.broker.config().display().to_string()]), "");
+    let outcome =
+        run(scene.broker.command(&["serve", "--listen", "127.0.0.1:0", "--config", &scene.broker.config().display().to_string()]), "");
     assert!(matches!(outcome.status, Some(1..)), "an older database was taken for the present one\n{outcome:?}");
     assert!(outcome.errors().contains("error: ") && outcome.errors().contains("hint: "), "{outcome:?}");
     assert_eq!(scene.host.sign_ins(), 0);

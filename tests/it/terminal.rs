@@ -10,7 +10,8 @@ fn on_terminal(scene: &Scene, way: Way, command: &str) -> Terminal {
 #[test]
 fn the_terminals_size_and_kind_arrive() {
     let scene = Scene::new();
-    let [straight, through] = Way::BOTH.map(|way| on_terminal(&scene, way, "stty size; echo $TERM; stty -a | grep -o 'erase = [^;]*'; exit 3").end());
+    let [straight, through] =
+        Way::BOTH.map(|way| on_terminal(&scene, way, "stty size; echo $TERM; stty -a | grep -o 'erase = [^;]*'; exit 3").end());
     assert_eq!(straight, through, "first straight, then through the broker");
     assert!(through.1.starts_with("33 111\r\nxterm\r\n"), "{}", through.1);
     assert_eq!(through.0.code(), Some(3));
@@ -20,7 +21,11 @@ fn the_terminals_size_and_kind_arrive() {
 fn a_changed_size_arrives_while_the_session_runs() {
     let scene = Scene::new();
     for way in Way::BOTH {
-        let mut terminal = on_terminal(&scene, way, "trap 'stty size' WINCH; echo ready; while read -r -t 0.05 line || [ $? -gt 128 ]; do :; done; exit 0");
+        let mut terminal = on_terminal(
+            &scene,
+            way,
+            "trap 'stty size' WINCH; echo ready; while read -r -t 0.05 line || [ $? -gt 128 ]; do :; done; exit 0",
+        );
         terminal.until("ready");
         for (rows, columns) in [(40, 132), (1, 1), (200, 500)] {
             terminal.resize(rows, columns);
@@ -35,7 +40,11 @@ fn a_changed_size_arrives_while_the_session_runs() {
 fn ctrl_c_interrupts_the_hosts_command_and_not_the_session() {
     let scene = Scene::new();
     for way in Way::BOTH {
-        let mut terminal = on_terminal(&scene, way, "trap 'echo caught; stop=1' INT; echo ready; while [ -z \"$stop\" ]; do sleep 0.05; done; echo after; exit 7");
+        let mut terminal = on_terminal(
+            &scene,
+            way,
+            "trap 'echo caught; stop=1' INT; echo ready; while [ -z \"$stop\" ]; do sleep 0.05; done; echo after; exit 7",
+        );
         terminal.until("ready");
         terminal.write("\x03");
         terminal.until("caught");

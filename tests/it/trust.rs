@@ -15,9 +15,17 @@ fn a_host_with_another_key_is_sent_nothing() {
     scene.broker.does(&["host", "add", "web-2", &impostor.address(), "--credential", "deploy", "--host-key", &scene.host.host_key.public]);
     scene.grant("alice", "web-2");
     let errors = refused(&run(scene.alice.ssh(&["-l", "web-2", "through", "true"]), ""));
-    assert!(errors.contains(&impostor.host_key.fingerprint) && errors.contains(&scene.host.host_key.fingerprint), "both keys are named: {errors}");
-    let log = eventually("the impostor saw the end", || Some(impostor.log()).filter(|l| l.contains("preauth") || l.contains("Connection closed")));
-    assert!(!log.contains("Accepted") && !log.contains("Failed") && !log.contains("Postponed") && !log.contains(NAME), "a sign-in was begun:\n{log}");
+    assert!(
+        errors.contains(&impostor.host_key.fingerprint) && errors.contains(&scene.host.host_key.fingerprint),
+        "both keys are named: {errors}"
+    );
+    let log = eventually("the impostor saw the end", || {
+        Some(impostor.log()).filter(|l| l.contains("preauth") || l.contains("Connection closed"))
+    });
+    assert!(
+        !log.contains("Accepted") && !log.contains("Failed") && !log.contains("Postponed") && !log.contains(NAME),
+        "a sign-in was begun:\n{log}"
+    );
     let session = scene.broker.ended_session();
     assert_eq!(session["end_reason"], "host_key");
     let trail = scene.broker.trail(&session);
@@ -44,7 +52,9 @@ fn a_host_whose_key_is_not_known_is_sent_nothing() {
 #[test]
 fn trust_on_first_use_holds_from_then_on() {
     let scene = Scene::bare(Settings::default(), None);
-    scene.broker.does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
+    scene
+        .broker
+        .does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
     scene.broker.does(&["host", "add", "web-1", &scene.host.address(), "--credential", "deploy", "--trust-first-use"]);
     scene.grant("alice", "web-1");
     scene.alice.exec(Way::Through, "true").ok();
@@ -142,7 +152,16 @@ fn a_host_that_says_nothing_is_given_up() {
 fn a_host_that_is_down_is_said_to_be() {
     let scene = Scene::new();
     let port = crate::world::sshd::free_port();
-    scene.broker.does(&["host", "add", "web-2", &format!("127.0.0.1:{port}"), "--credential", "deploy", "--host-key", &scene.host.host_key.public]);
+    scene.broker.does(&[
+        "host",
+        "add",
+        "web-2",
+        &format!("127.0.0.1:{port}"),
+        "--credential",
+        "deploy",
+        "--host-key",
+        &scene.host.host_key.public,
+    ]);
     scene.grant("alice", "web-2");
     let errors = refused(&run(scene.alice.ssh(&["-l", "web-2", "through", "true"]), ""));
     assert!(errors.contains(&format!("127.0.0.1:{port}")), "{errors}");

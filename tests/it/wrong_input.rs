@@ -15,7 +15,19 @@ fn a_key_that_cannot_be_taken_is_refused_and_nothing_is_changed() {
     let before = all(&scene);
     let passphrase = nonce(20);
     let locked = Key::make(scene.dir().join("locked"), &["-t", "ed25519"], &passphrase);
-    let add = |key: &str| vec!["credential".to_owned(), "add".to_owned(), "new".to_owned(), "--scope".to_owned(), "workspace".to_owned(), "--username".to_owned(), NAME.to_owned(), "--key".to_owned(), key.to_owned()];
+    let add = |key: &str| {
+        vec![
+            "credential".to_owned(),
+            "add".to_owned(),
+            "new".to_owned(),
+            "--scope".to_owned(),
+            "workspace".to_owned(),
+            "--username".to_owned(),
+            NAME.to_owned(),
+            "--key".to_owned(),
+            key.to_owned(),
+        ]
+    };
     let refuses = |key: &str, stdin: &[u8]| {
         let args = add(key);
         scene.broker.refuses_with(&args.iter().map(String::as_str).collect::<Vec<_>>(), stdin)

@@ -58,7 +58,9 @@ fn the_scanner_finds_a_leak_however_it_is_written() {
 #[test]
 fn the_scanner_finds_every_part_of_a_key() {
     let dir = crate::world::folder();
-    for (name, kind) in [("ed25519", &["-t", "ed25519"][..]), ("ecdsa", &["-t", "ecdsa", "-b", "256"]), ("rsa", &["-t", "rsa", "-b", "2048"])] {
+    for (name, kind) in
+        [("ed25519", &["-t", "ed25519"][..]), ("ecdsa", &["-t", "ecdsa", "-b", "256"]), ("rsa", &["-t", "rsa", "-b", "2048"])]
+    {
         let key = secrets::key(dir.path(), name, kind);
         let leaking = leak(&key.private(), "bytearray(secret)");
         let hits = Scanner::new(secrets::of_key(name, &key)).search(leaking.id());

@@ -27,7 +27,8 @@ fn daemon(dir: &Path) -> Process {
     std::fs::copy(KEYWARD, &binary).unwrap();
     open_to_all(&binary, 0o755);
     let config = dir.join("broker.toml");
-    std::fs::write(&config, format!("[vault]\nroot_key = \"{}\"\n[store]\nreserve = \"1MiB\"\n", dir.join("keys/root.key").display())).unwrap();
+    std::fs::write(&config, format!("[vault]\nroot_key = \"{}\"\n[store]\nreserve = \"1MiB\"\n", dir.join("keys/root.key").display()))
+        .unwrap();
     std::fs::create_dir(dir.join("keys")).unwrap();
     std::os::unix::fs::chown(dir.join("keys"), Some(account().uid), Some(account().gid)).unwrap();
     open_to_all(&dir.join("keys"), 0o700);
@@ -54,7 +55,9 @@ fn the_same_account_cannot_read_the_daemons_memory() {
     sleep.stdin(Stdio::null()).stdout(Stdio::null());
     let other = Process::start(sleep);
     // The control: an ordinary process of the same account can be looked into.
-    crate::world::eventually("the helper runs", || std::fs::read_to_string(format!("/proc/{}/comm", other.id())).is_ok_and(|c| c == "sleep\n").then_some(()));
+    crate::world::eventually("the helper runs", || {
+        std::fs::read_to_string(format!("/proc/{}/comm", other.id())).is_ok_and(|c| c == "sleep\n").then_some(())
+    });
     for file in ["maps", "environ"] {
         let control = read_as_peer(dir.path(), &format!("/proc/{}/{file}", other.id()));
         assert_eq!(control.status, Some(0), "the control failed: {control:?}");
@@ -80,7 +83,12 @@ fn a_daemon_that_is_killed_leaves_no_core_file() {
         daemon.signal(signal);
         let status = daemon.wait();
         assert!(!status.core_dumped(), "{signal:?}: {status:?}");
-        let left: Vec<String> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| n.starts_with("core")).collect();
+        let left: Vec<String> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .filter(|n| n.starts_with("core"))
+            .collect();
         assert!(left.is_empty(), "{signal:?}: {left:?}");
     }
 }

@@ -20,7 +20,11 @@ enum Kept {
     Password,
     Key(Key),
     /// With its passphrase; the key without one is what may not be found.
-    Locked { locked: Key, open: Key, passphrase: String },
+    Locked {
+        locked: Key,
+        open: Key,
+        passphrase: String,
+    },
 }
 
 /// A scene, a secret, and the eye on the broker's memory.
@@ -280,9 +284,15 @@ fn what_cannot_be_imported_leaves_nothing() {
     twice.extend(open.private());
     let _ = watch.scene.broker.verb_with(&["credential", "add", "new", "--scope", "workspace", "--username", NAME, "--key", "-"], twice);
     watch.clean("after two keys at once");
-    watch.scene.broker.refuses_with(&["credential", "add", "bad name", "--scope", "workspace", "--username", NAME, "--key", "-"], open.private());
+    watch
+        .scene
+        .broker
+        .refuses_with(&["credential", "add", "bad name", "--scope", "workspace", "--username", NAME, "--key", "-"], open.private());
     watch.clean("after a name that is none");
-    watch.scene.broker.refuses_with(&["credential", "add", "new", "--username", NAME, "--password", "--scope", "nonsense"], passphrase.as_str());
+    watch
+        .scene
+        .broker
+        .refuses_with(&["credential", "add", "new", "--username", NAME, "--password", "--scope", "nonsense"], passphrase.as_str());
     watch.clean("after a scope that is none");
 }
 

@@ -73,7 +73,10 @@ fn base64(bytes: &[u8]) -> String {
 /// A text as it is, in pieces of sixteen characters.
 pub(crate) fn text(name: &str, text: &str) -> Vec<Needle> {
     let bytes = text.as_bytes();
-    (0..bytes.len().saturating_sub(15)).step_by(8).map(|at| Needle { what: format!("{name}, as text"), bytes: bytes[at..at + 16].to_vec() }).collect()
+    (0..bytes.len().saturating_sub(15))
+        .step_by(8)
+        .map(|at| Needle { what: format!("{name}, as text"), bytes: bytes[at..at + 16].to_vec() })
+        .collect()
 }
 
 /// Exactly these bytes.
@@ -104,7 +107,8 @@ impl Scanner {
 
     /// Every hit in the memory of a process that lives.
     pub(crate) fn search(&self, process: u32) -> Vec<Hit> {
-        let memory = File::open(format!("/proc/{process}/mem")).unwrap_or_else(|e| panic!("the memory of {process}: {e}\nhint: run the tests as root"));
+        let memory = File::open(format!("/proc/{process}/mem"))
+            .unwrap_or_else(|e| panic!("the memory of {process}: {e}\nhint: run the tests as root"));
         let maps = maps(process);
         let (mut hits, mut bytes, mut mappings) = (Vec::new(), 0_u64, 0);
         let mut buffer = vec![0; CHUNK + self.longest];
@@ -174,7 +178,12 @@ fn maps(process: u32) -> Vec<Map> {
             let mut words = line.split_whitespace();
             let (start, end) = words.next().and_then(|range| range.split_once('-')).expect("a range");
             let number = |hex| u64::from_str_radix(hex, 16).expect("an address");
-            Map { start: number(start), end: number(end), readable: words.next().is_some_and(|mode| mode.starts_with('r')), line: line.to_owned() }
+            Map {
+                start: number(start),
+                end: number(end),
+                readable: words.next().is_some_and(|mode| mode.starts_with('r')),
+                line: line.to_owned(),
+            }
         })
         .collect()
 }

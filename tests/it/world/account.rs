@@ -28,7 +28,8 @@ pub(crate) fn account() -> &'static Account {
         let line = passwd.lines().find(|l| l.starts_with("kw-peer:")).unwrap_or_else(|| panic!("there is no account kw-peer\n{HINT}"));
         let fields: Vec<&str> = line.split(':').collect();
         let home = PathBuf::from(fields[5]);
-        let password = std::fs::read_to_string(home.join(".keyward-test-password")).unwrap_or_else(|e| panic!("the password of kw-peer: {e}\n{HINT}"));
+        let password =
+            std::fs::read_to_string(home.join(".keyward-test-password")).unwrap_or_else(|e| panic!("the password of kw-peer: {e}\n{HINT}"));
         Account { uid: fields[2].parse().expect("uid"), gid: fields[3].parse().expect("gid"), home, password }
     })
 }

@@ -66,7 +66,11 @@ impl Broker {
 
     /// Writes the configuration with these further lines; the broker reads it at its next start or at SIGHUP.
     pub(crate) fn configure(&self, lines: &str) {
-        let text = format!("[vault]\nroot_key = \"{}\"\n\n[store]\nreserve = \"{}\"\n\n[daemon]\ndrain = \"1s\"\n\n{lines}\n", self.root_key().display(), self.settings.reserve);
+        let text = format!(
+            "[vault]\nroot_key = \"{}\"\n\n[store]\nreserve = \"{}\"\n\n[daemon]\ndrain = \"1s\"\n\n{lines}\n",
+            self.root_key().display(),
+            self.settings.reserve
+        );
         std::fs::write(self.config(), text).expect("the configuration");
     }
 

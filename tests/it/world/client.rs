@@ -46,7 +46,8 @@ impl Client {
     /// A client with two new keys and a configuration that knows no host yet.
     pub(crate) fn new(dir: &Path) -> Self {
         std::fs::create_dir_all(dir).expect("the client's folder");
-        let client = Self { dir: dir.to_owned(), config: dir.join("config"), key: Key::new(dir.join("person")), own: Key::new(dir.join("own")) };
+        let client =
+            Self { dir: dir.to_owned(), config: dir.join("config"), key: Key::new(dir.join("person")), own: Key::new(dir.join("own")) };
         std::fs::write(&client.config, "").expect("the client's configuration");
         client
     }
@@ -56,11 +57,18 @@ impl Client {
         let mut config = String::new();
         let mut known = String::new();
         if let Some(sshd) = sshd {
-            let _ = write!(config, "Host straight\n  Port {}\n  User {}\n  IdentityFile {}\n", sshd.port, account::NAME, self.own.path.display());
+            let _ = write!(
+                config,
+                "Host straight\n  Port {}\n  User {}\n  IdentityFile {}\n",
+                sshd.port,
+                account::NAME,
+                self.own.path.display()
+            );
             let _ = writeln!(known, "[127.0.0.1]:{} {}", sshd.port, sshd.host_key.public);
         }
         if let Some(broker) = broker {
-            let _ = write!(config, "Host through\n  Port {}\n  User {selector}\n  IdentityFile {}\n", broker.port(), self.key.path.display());
+            let _ =
+                write!(config, "Host through\n  Port {}\n  User {selector}\n  IdentityFile {}\n", broker.port(), self.key.path.display());
             for key in broker.host_keys() {
                 let _ = writeln!(known, "[127.0.0.1]:{} {key}", broker.port());
             }

@@ -6,8 +6,12 @@ use rusqlite::Connection;
 
 /// The database file of a home.
 pub(crate) fn file(home: &Path) -> PathBuf {
-    let mut found: Vec<PathBuf> =
-        std::fs::read_dir(home).expect("the home").flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "db")).collect();
+    let mut found: Vec<PathBuf> = std::fs::read_dir(home)
+        .expect("the home")
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "db"))
+        .collect();
     assert_eq!(found.len(), 1, "one database in {}: {found:?}", home.display());
     found.remove(0)
 }

@@ -30,7 +30,11 @@ pub(crate) fn checkout() -> &'static Path {
 /// A program that `scripts/test-peers.sh` installs. A test never passes because its peer is missing.
 pub(crate) fn tool(path: impl AsRef<Path>) -> PathBuf {
     let path = path.as_ref();
-    assert!(path.exists(), "{} is missing\nhint: run the tests with `make test`, which installs what they talk to (scripts/test-peers.sh)", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing\nhint: run the tests with `make test`, which installs what they talk to (scripts/test-peers.sh)",
+        path.display()
+    );
     path.to_owned()
 }
 

@@ -129,7 +129,9 @@ impl Process {
     #[track_caller]
     pub(crate) fn start_here(mut command: Command) -> Self {
         let what = format!("{command:?}");
-        let child = command.spawn().unwrap_or_else(|e| panic!("{what}: {e}\nhint: run the tests with `make test`, which installs what they talk to"));
+        let child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{what}: {e}\nhint: run the tests with `make test`, which installs what they talk to"));
         Self { what, child, ended: None }
     }
 
@@ -269,7 +271,8 @@ pub(crate) fn pid(id: u32) -> Pid {
 
 /// Whether a process exists and is not a zombie.
 pub(crate) fn exists(id: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
+    std::fs::read_to_string(format!("/proc/{id}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
 /// A process and everything that descends from it, parents first.
@@ -303,5 +306,7 @@ pub(crate) fn kill_tree(root: u32, signal: Signal) {
 fn listing() -> String {
     let mut ps = command("ps");
     ps.args(["-eo", "pid,ppid,stat,wchan:20,args", "--no-headers"]);
-    ps.output().map(|o| String::from_utf8_lossy(&o.stdout).lines().filter(|l| !l.contains("[k")).collect::<Vec<_>>().join("\n")).unwrap_or_default()
+    ps.output()
+        .map(|o| String::from_utf8_lossy(&o.stdout).lines().filter(|l| !l.contains("[k")).collect::<Vec<_>>().join("\n"))
+        .unwrap_or_default()
 }

@@ -49,7 +49,10 @@ impl Scene {
     #[track_caller]
     fn of(settings: Settings, sshd: Option<&str>) -> Self {
         let scene = Self::bare(settings, sshd);
-        scene.broker.does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", account::NAME, "--key", "-"], scene.deploy.private());
+        scene.broker.does_with(
+            &["credential", "add", "deploy", "--scope", "workspace", "--username", account::NAME, "--key", "-"],
+            scene.deploy.private(),
+        );
         scene.add_host("web-1", &scene.host, "deploy");
         scene.grant("alice", "web-1");
         scene
