@@ -46,7 +46,8 @@ impl Time {
     /// A sentence that says what is accepted.
     pub fn parse(text: &str) -> Result<Self, String> {
         let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-        let at = OffsetDateTime::parse(&whole, &Rfc3339).map_err(|_| format!("`{}` is no time: write 2026-12-31 or 2026-12-31T18:00:00Z", text.escape_debug()))?;
+        let at = OffsetDateTime::parse(&whole, &Rfc3339)
+            .map_err(|_| format!("`{}` is no time: write 2026-12-31 or 2026-12-31T18:00:00Z", text.escape_debug()))?;
         i64::try_from(at.unix_timestamp_nanos() / 1_000_000).map(Self).map_err(|_| "out of range".to_owned())
     }
 }

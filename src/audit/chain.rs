@@ -78,7 +78,8 @@ pub(super) fn next(last: Option<&EntryRow>, at: Time, body: String) -> EntryRow 
 impl From<EntryRow> for Entry {
     fn from(row: EntryRow) -> Self {
         // A body that is no JSON object any more was tampered with: show it as it stands, `verify` will name it.
-        let body = serde_json::from_str(&row.body).unwrap_or_else(|_| Map::from_iter([("unreadable".to_owned(), Value::String(row.body.clone()))]));
+        let body = serde_json::from_str(&row.body)
+            .unwrap_or_else(|_| Map::from_iter([("unreadable".to_owned(), Value::String(row.body.clone()))]));
         Self { seq: row.seq, at: row.at, body, prev: hex(&row.prev), hash: hex(&row.hash) }
     }
 }

@@ -92,7 +92,9 @@ impl Checkpoint {
         BufReader::new(file)
             .lines()
             .enumerate()
-            .map(|(i, line)| serde_json::from_str(&line?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {e}", i + 1))))
+            .map(|(i, line)| {
+                serde_json::from_str(&line?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {e}", i + 1)))
+            })
             .collect()
     }
 }

@@ -99,7 +99,10 @@ impl Log {
     ///
     /// # Errors
     /// `change`'s error, or the store's: then neither rows nor entries were written.
-    pub async fn change<T, E>(&self, change: impl FnOnce(&Connection) -> Result<(T, Vec<Event>), E> + Send + 'static) -> Result<Audited<T>, E>
+    pub async fn change<T, E>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<(T, Vec<Event>), E> + Send + 'static,
+    ) -> Result<Audited<T>, E>
     where
         T: Send + 'static,
         E: From<store::Error> + Send + 'static,

@@ -42,7 +42,8 @@ pub async fn verify(store: &Store, checkpoints: &[Checkpoint], key: &[u8; 32]) -
     let mut signed: BTreeMap<u64, &Checkpoint> = BTreeMap::new();
     for checkpoint in checkpoints {
         if !checkpoint.is_signed_by(key) {
-            verdict.lie = Some(Lie { seq: checkpoint.seq, what: "a checkpoint for it has a signature that is not this vault's".to_owned() });
+            verdict.lie =
+                Some(Lie { seq: checkpoint.seq, what: "a checkpoint for it has a signature that is not this vault's".to_owned() });
             return Ok(verdict);
         }
         if let Some(other) = signed.insert(checkpoint.seq, checkpoint)
@@ -85,7 +86,8 @@ pub async fn verify(store: &Store, checkpoints: &[Checkpoint], key: &[u8; 32]) -
         }
     }
     if let Some((last, _)) = signed.last_key_value().filter(|(last, _)| **last > seq) {
-        verdict.lie = Some(Lie { seq: seq + 1, what: format!("it is missing: a signed checkpoint knows {last} entries, the log has {seq}") });
+        verdict.lie =
+            Some(Lie { seq: seq + 1, what: format!("it is missing: a signed checkpoint knows {last} entries, the log has {seq}") });
     }
     Ok(verdict)
 }
@@ -153,7 +155,10 @@ mod tests {
             ("UPDATE audit SET body = replace(body, 'alice', 'mallo') WHERE seq = 4", 4),
             ("UPDATE audit SET at = at + 1 WHERE seq = 7", 7),
             ("DELETE FROM audit WHERE seq = 5", 5),
-            ("UPDATE audit SET seq = 100 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 4; UPDATE audit SET seq = 4 WHERE seq = 100", 3),
+            (
+                "UPDATE audit SET seq = 100 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 4; UPDATE audit SET seq = 4 WHERE seq = 100",
+                3,
+            ),
             ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 10", 10),
             ("DELETE FROM audit WHERE seq = 1", 1),
         ] {

@@ -26,7 +26,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { failures_per_address: Rate::per_minute(30), failures_per_person: Rate::per_minute(30), recorded_failures: Rate::per_minute(600) }
+        Self {
+            failures_per_address: Rate::per_minute(30),
+            failures_per_person: Rate::per_minute(30),
+            recorded_failures: Rate::per_minute(600),
+        }
     }
 }
 

@@ -131,7 +131,10 @@ fn combine(considered: &[(Grant, Considered)], now: Time) -> Result<(Reach, Vec<
                         _ => None,
                     };
                 }
-                let end = [grant.until, grant.between.and_then(|b| b.closes(now)), grant.max_session.map(|d| now.plus(d))].into_iter().flatten().min();
+                let end = [grant.until, grant.between.and_then(|b| b.closes(now)), grant.max_session.map(|d| now.plus(d))]
+                    .into_iter()
+                    .flatten()
+                    .min();
                 // What one grant allows for longer, another one's end does not shorten.
                 ends = Some(match ends {
                     None => end,
@@ -203,7 +206,12 @@ mod tests {
     }
 
     fn request(now: &str) -> Request {
-        Request { credential: CredentialId::from([4; 16]), session: SessionId::from([5; 16]), client: "192.0.2.1".parse().unwrap(), now: Time::parse(now).unwrap() }
+        Request {
+            credential: CredentialId::from([4; 16]),
+            session: SessionId::from([5; 16]),
+            client: "192.0.2.1".parse().unwrap(),
+            now: Time::parse(now).unwrap(),
+        }
     }
 
     const NOON: &str = "2026-11-23T12:00:00Z";

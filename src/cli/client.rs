@@ -67,7 +67,10 @@ impl Client {
                     format!("the daemon in {home} is somebody else's: {} cannot be opened", self.socket.display()),
                     "run this as the user that the daemon runs as, or come over ssh: ssh -p 2222 YOU@BROKER status".to_owned(),
                 ),
-                _ => (format!("{} cannot be reached: {e}", self.socket.display()), "choose a home with a shorter path: --home DIR".to_owned()),
+                _ => (
+                    format!("{} cannot be reached: {e}", self.socket.display()),
+                    "choose a home with a shorter path: --home DIR".to_owned(),
+                ),
             };
             Failure::new(Exit::Unreachable, message, hint)
         })

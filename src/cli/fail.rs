@@ -100,6 +100,16 @@ pub fn exit_of(kind: Kind) -> Exit {
 
 /// What the grammar finds wrong: its first lines as they are, then where the help is. `words` are those that were given.
 pub fn usage(e: &clap::Error, words: &[String]) -> String {
+    if words.iter().any(|w| crate::control::looks_private(w)) {
+        // Not repeated: it stands in enough places already.
+        let hint = "take that key out of use; a key comes from a file or standard input: --key FILE";
+        return Failure::new(
+            Exit::Usage,
+            "a private key was given as an argument; keys are never arguments, because others can read them",
+            hint,
+        )
+        .render(false);
+    }
     let text = e.render().to_string();
     let mut out = String::new();
     for line in text.lines().filter(|l| !l.starts_with("For more information")) {

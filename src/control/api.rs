@@ -1,16 +1,12 @@
-//! Every verb, typed: what a caller may ask and what comes back. Owned values that travel; never a secret, never a handle.
+//! A call from the outside: who asks, with which secrets, and what comes back. Owned values that travel; never a handle.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::rights::Verb;
 use super::view::Data;
-use crate::clock::Time;
 use crate::fault::Kind;
-use crate::model::{Action, Actions, Address, DailyWindow, GrantId, HostPattern, Login, Name, Role, SessionId, UserId};
+use crate::model::{Name, UserId};
 use crate::secret::Secret;
 
 /// Through which door a caller came.
@@ -48,175 +44,6 @@ impl Secrets {
     /// For a verb that takes none.
     pub fn none() -> Self {
         Self::default()
-    }
-}
-
-/// What kind of secret comes beside the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretForm {
-    /// A password.
-    Password,
-    /// A private key.
-    Key,
-}
-
-/// Whose credential is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScopeWord {
-    /// The caller's own.
-    Personal,
-    /// The workspace's.
-    Workspace,
-}
-
-/// A credential as the caller names it: without a scope their own hides the workspace's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CredentialRef {
-    /// Its name.
-    pub name: Name,
-    /// Whose, if that was said.
-    pub scope: Option<ScopeWord>,
-}
-
-/// What is to become of a host; `None` or empty leaves it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostChange {
-    /// The new address.
-    pub address: Option<Address>,
-    /// The new name.
-    pub rename: Option<Name>,
-    /// Tags to set.
-    pub tags: BTreeMap<String, String>,
-    /// Tags to take away, by key.
-    pub untags: Vec<String>,
-    /// The new default credential.
-    pub credential: Option<Name>,
-    /// Take the default credential away.
-    pub no_credential: bool,
-    /// Whether to trust the key of the first contact while there is no pin.
-    pub trust_first_use: Option<bool>,
-    /// Public keys (or known_hosts lines) that replace the pins.
-    pub host_keys: Vec<String>,
-}
-
-/// What a grant is to say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewGrant {
-    /// A person's or group's name, or `*`.
-    pub to: String,
-    /// On which hosts.
-    pub hosts: HostPattern,
-    /// What.
-    pub allow: Actions,
-    /// The text of a list of commands, one a line.
-    pub commands: Option<String>,
-    /// Only from this network.
-    pub from: Option<IpNet>,
-    /// Only before this time.
-    pub until: Option<Time>,
-    /// Only at these hours (UTC).
-    pub between: Option<DailyWindow>,
-    /// A session ends after so many seconds.
-    pub max_session_s: Option<u64>,
-}
-
-/// A verb with its words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "snake_case")]
-#[allow(missing_docs)] // the verbs are the contract's; what they do is said in cli/grammar
-pub enum Command {
-    Status,
-    UserAdd { name: Name, keys: Vec<String>, role: Role, uid: Option<u32> },
-    UserList,
-    UserShow { name: Name },
-    UserDisable { name: Name },
-    UserEnable { name: Name },
-    UserRemove { name: Name },
-    UserKeyAdd { name: Name, keys: String },
-    UserKeyList { name: Name },
-    UserKeyRemove { name: Name, fingerprint: String },
-    GroupAdd { name: Name },
-    GroupList,
-    GroupRemove { name: Name },
-    GroupJoin { group: Name, user: Name },
-    GroupLeave { group: Name, user: Name },
-    HostAdd { name: Name, address: Address, credential: Option<Name>, tags: BTreeMap<String, String>, host_keys: Vec<String>, trust_first_use: bool },
-    HostList,
-    HostShow { name: Name },
-    HostEdit { name: Name, change: HostChange },
-    HostRemove { name: Name },
-    HostProbe { name: Name },
-    HostTrust { name: Name, fingerprints: Vec<String> },
-    CredentialAdd { name: Name, username: Login, form: SecretForm, scope: ScopeWord },
-    CredentialList,
-    CredentialShow { credential: CredentialRef },
-    CredentialPublicKey { credential: CredentialRef },
-    CredentialEdit { credential: CredentialRef, username: Option<Login>, form: Option<SecretForm>, rename: Option<Name> },
-    CredentialDelete { credential: CredentialRef, end_sessions: bool },
-    CredentialAttach { credential: CredentialRef, host: Name, mine: bool },
-    CredentialDetach { credential: CredentialRef, host: Name, mine: bool },
-    GrantAdd { grant: NewGrant },
-    GrantList,
-    GrantRemove { id: GrantId },
-    GrantExplain { user: Name, host: Name, #[serde(with = "word")] action: Option<Action>, from: Option<IpAddr> },
-    SessionList { live: bool, limit: u32 },
-    SessionShow { id: SessionId },
-    SessionEnd { id: SessionId },
-    AuditList { since: Option<Time>, user: Option<String>, host: Option<String>, limit: u32 },
-    AuditVerify { checkpoints: Option<String> },
-    AuditExport { since: Option<Time> },
-    SshConfig { user: Option<Name> },
-}
-
-/// An action as its word.
-mod word {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use super::Action;
-
-    pub(super) fn serialize<S: Serializer>(action: &Option<Action>, s: S) -> Result<S::Ok, S::Error> {
-        action.map(Action::as_str).serialize(s)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Action>, D::Error> {
-        Option::<String>::deserialize(d)?.map(|word| word.parse().map_err(de::Error::custom)).transpose()
-    }
-}
-
-impl Command {
-    /// Which row of the table of rights it falls under before anything is looked up.
-    pub fn verb(&self) -> Verb {
-        match self {
-            Self::Status => Verb::Status,
-            Self::UserAdd { .. } => Verb::UserAdd,
-            Self::UserList | Self::UserShow { .. } => Verb::UserSee,
-            Self::UserDisable { .. } | Self::UserEnable { .. } => Verb::UserDisable,
-            Self::UserRemove { .. } => Verb::UserRemove,
-            Self::UserKeyAdd { .. } | Self::UserKeyRemove { .. } => Verb::UserKeyChange,
-            Self::UserKeyList { .. } => Verb::UserKeySee,
-            Self::GroupAdd { .. } | Self::GroupRemove { .. } | Self::GroupJoin { .. } | Self::GroupLeave { .. } => Verb::GroupChange,
-            Self::GroupList => Verb::GroupSee,
-            Self::HostAdd { .. } | Self::HostEdit { .. } | Self::HostRemove { .. } => Verb::HostChange,
-            Self::HostProbe { .. } | Self::HostTrust { .. } => Verb::HostTrust,
-            Self::HostList | Self::HostShow { .. } => Verb::HostSee,
-            Self::CredentialAdd { scope: ScopeWord::Workspace, .. } => Verb::CredentialChange,
-            Self::CredentialAdd { scope: ScopeWord::Personal, .. } => Verb::CredentialChangeOwn,
-            Self::CredentialList | Self::CredentialShow { .. } | Self::CredentialPublicKey { .. } => Verb::CredentialSee,
-            // Which of the two it is depends on whose it turns out to be: the desk asks again.
-            Self::CredentialEdit { .. } | Self::CredentialDelete { .. } => Verb::CredentialChangeOwn,
-            Self::CredentialAttach { mine: false, .. } | Self::CredentialDetach { mine: false, .. } => Verb::CredentialAttach,
-            Self::CredentialAttach { mine: true, .. } | Self::CredentialDetach { mine: true, .. } => Verb::CredentialAttachMine,
-            Self::GrantAdd { .. } | Self::GrantRemove { .. } => Verb::GrantChange,
-            Self::GrantList => Verb::GrantSee,
-            Self::GrantExplain { .. } => Verb::GrantExplain,
-            Self::SessionList { .. } | Self::SessionShow { .. } => Verb::SessionSee,
-            Self::SessionEnd { .. } => Verb::SessionEnd,
-            Self::AuditList { .. } | Self::AuditExport { .. } => Verb::AuditRead,
-            Self::AuditVerify { .. } => Verb::AuditVerify,
-            Self::SshConfig { .. } => Verb::SshConfig,
-        }
     }
 }
 

@@ -22,7 +22,13 @@ const MOST: u32 = 10_000;
 struct Veil(HashMap<String, Name>);
 
 impl Call<'_> {
-    pub(super) async fn audit_list(&self, since: Option<Time>, user: Option<String>, host: Option<String>, limit: u32) -> Result<Reply, Error> {
+    pub(super) async fn audit_list(
+        &self,
+        since: Option<Time>,
+        user: Option<String>,
+        host: Option<String>,
+        limit: u32,
+    ) -> Result<Reply, Error> {
         let mut event = self.event(EventName::AuditRead).with("how", "list");
         for (key, value) in [("since", since.map(|t| t.to_string())), ("user", user.clone()), ("host", host.clone())] {
             if let Some(value) = value {
@@ -76,7 +82,8 @@ impl Call<'_> {
             after = last;
             let mut text = String::new();
             for row in batch.into_iter().filter(|row| row.seq < end && since.is_none_or(|since| row.at >= since)) {
-                let line = serde_json::to_string(&veil.over(Entry::from(row))).map_err(|e| crate::store::Error::Malformed(e.to_string()))?;
+                let line =
+                    serde_json::to_string(&veil.over(Entry::from(row))).map_err(|e| crate::store::Error::Malformed(e.to_string()))?;
                 text.push_str(&line);
                 text.push('\n');
                 entries += 1;
@@ -96,7 +103,8 @@ impl Call<'_> {
         let own = tokio::task::spawn_blocking(move || Checkpoint::read_all(&path)).await.map_err(|e| Error::Checkpoints(e.to_string()))?;
         let mut checkpoints = own.map_err(|e| Error::Checkpoints(format!("the broker's own file: {e}")))?;
         for (at, line) in given.as_deref().unwrap_or_default().lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-            let checkpoint: Checkpoint = serde_json::from_str(line).map_err(|e| Error::Checkpoints(format!("line {} of the given file: {e}", at + 1)))?;
+            let checkpoint: Checkpoint =
+                serde_json::from_str(line).map_err(|e| Error::Checkpoints(format!("line {} of the given file: {e}", at + 1)))?;
             if !checkpoints.contains(&checkpoint) {
                 checkpoints.push(checkpoint);
             }
@@ -124,7 +132,8 @@ impl Veil {
     /// An entry as this reader may see it. A personal credential stands in the log as its id alone (see `model::Event`).
     fn over(&self, entry: Entry) -> EntryView {
         let Entry { seq, at, mut body, prev, hash } = entry;
-        let personal = body.get("credential").and_then(Value::as_str).filter(|text| body.get("credential_id").and_then(Value::as_str) == Some(*text));
+        let personal =
+            body.get("credential").and_then(Value::as_str).filter(|text| body.get("credential_id").and_then(Value::as_str) == Some(*text));
         if let Some(id) = personal.map(str::to_owned) {
             match self.0.get(&id) {
                 Some(name) => drop(body.insert("credential".to_owned(), Value::String(name.to_string()))),

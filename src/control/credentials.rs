@@ -3,18 +3,26 @@
 
 use rusqlite::Connection;
 
-use super::api::{CredentialRef, Reply, ScopeWord, SecretForm, Secrets};
+use super::api::{Reply, Secrets};
+use super::command::{CredentialRef, ScopeWord, SecretForm};
 use super::desk::Call;
 use super::error::Error;
 use super::rights::{Reach, Verb, change_of, sees};
 use super::view::{CredentialView, Data, DeletedView, PublicKeyView};
 use crate::custody::{Edit, NewSecret};
+use crate::model::Form;
 use crate::model::{Credential, EndReason, EventName, Host, HostId, Login, Name, Scope, UserId};
 use crate::store::{self, credentials};
-use crate::vault::Form;
 
 impl Call<'_> {
-    pub(super) async fn credential_add(&self, name: Name, username: Login, form: SecretForm, scope: ScopeWord, secrets: Secrets) -> Result<Reply, Error> {
+    pub(super) async fn credential_add(
+        &self,
+        name: Name,
+        username: Login,
+        form: SecretForm,
+        scope: ScopeWord,
+        secrets: Secrets,
+    ) -> Result<Reply, Error> {
         let scope = self.scope(scope);
         let secret = new_secret(form, secrets)?;
         let event = self.event(EventName::CredentialAdded);
@@ -46,8 +54,13 @@ impl Call<'_> {
     pub(super) async fn credential_public_key(&self, wanted: CredentialRef) -> Result<Reply, Error> {
         let credential = self.credential(wanted).await?;
         match (credential.public_key, credential.fingerprint) {
-            (Some(public_key), Some(fingerprint)) => Ok(Reply::of(Data::PublicKey(PublicKeyView { name: credential.name, fingerprint, public_key }))),
-            _ => Err(Error::unfit(format!("credential {} is a password and has no public key", credential.name), "see which are keys: keyward credential list")),
+            (Some(public_key), Some(fingerprint)) => {
+                Ok(Reply::of(Data::PublicKey(PublicKeyView { name: credential.name, fingerprint, public_key })))
+            }
+            _ => Err(Error::unfit(
+                format!("credential {} is a password and has no public key", credential.name),
+                "see which are keys: keyward credential list",
+            )),
         }
     }
 
@@ -106,7 +119,9 @@ impl Call<'_> {
         if mine && matches!(credential.scope, Scope::Workspace(_)) && self.reach_of(Verb::CredentialAttach) != Reach::All {
             let (id, at) = (credential.id, host.id);
             if self.parts.store.read(move |c| credentials::binding(c, id, at)).await?.is_none() {
-                return Err(self.forbidden(Verb::CredentialAttachMine, "a workspace credential is brought to a host by an owner or admin first"));
+                return Err(
+                    self.forbidden(Verb::CredentialAttachMine, "a workspace credential is brought to a host by an owner or admin first")
+                );
             }
         }
         self.attach(&credential, &host, mine).await?;

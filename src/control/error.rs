@@ -134,6 +134,7 @@ impl Fault for Error {
             Self::UnknownUid(uid) => Some(format!("an owner enters you: keyward user add NAME --uid {uid}")),
             Self::UnknownCaller | Self::Disabled => Some("ask whoever runs this broker".to_owned()),
             Self::NoWorkspace(_) => Some("leave --workspace out: the workspace is `default`".to_owned()),
+            Self::Forbidden { verb: "credential attach", .. } => Some("for yourself alone: add --mine".to_owned()),
             Self::Forbidden { .. } => Some("ask an owner or an admin of this broker".to_owned()),
             Self::NoSuch { list, .. } => Some(format!("see what there is: keyward {list}")),
             Self::LastOwner(_) => Some("make another owner first: keyward user add NAME --role owner --key FILE".to_owned()),

@@ -6,8 +6,8 @@ use super::api::Reply;
 use super::desk::Call;
 use super::error::Error;
 use super::grants::Subjects;
-use super::hosts::facts;
 use super::rights::{Reach, Verb, reaches, sees};
+use super::sight::facts;
 use super::view::{ConsideredView, Data, ExplainedView, PERSONAL, action_word};
 use crate::authz::{self, Considered, Judgement};
 use crate::model::{Action, Actions, Credential, Name};
@@ -80,11 +80,17 @@ fn outcome(found: &Considered) -> String {
 fn verdict(judgement: &Judgement, action: Option<Action>, credential: Option<&Credential>, host: &Name) -> (bool, String) {
     match (&judgement.result, action) {
         (Err(denial), _) => (false, denial.to_string()),
-        (Ok((reach, _)), Some(action)) if !reach.allows(action) => (false, format!("no grant that holds allows {action}; allowed is {}", shown(reach.actions))),
+        (Ok((reach, _)), Some(action)) if !reach.allows(action) => {
+            (false, format!("no grant that holds allows {action}; allowed is {}", shown(reach.actions)))
+        }
         (Ok((reach, ids)), _) => {
             let by = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             let reason = format!("{by} allows {}", shown(reach.actions));
-            if credential.is_some() { (true, reason) } else { (true, format!("{reason}; but no credential is attached to {host} for this person")) }
+            if credential.is_some() {
+                (true, reason)
+            } else {
+                (true, format!("{reason}; but no credential is attached to {host} for this person"))
+            }
         }
     }
 }

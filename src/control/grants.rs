@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::api::{NewGrant, Reply};
+use super::api::Reply;
+use super::command::NewGrant;
 use super::desk::Call;
 use super::error::Error;
 use super::rights::Reach;

@@ -32,7 +32,9 @@ impl Call<'_> {
             .into_iter()
             .filter_map(|g| match self.reach {
                 Reach::All => Some(GroupView { name: g.name, members: g.members }),
-                Reach::Own if g.members.contains(&self.actor.name) => Some(GroupView { name: g.name, members: vec![self.actor.name.clone()] }),
+                Reach::Own if g.members.contains(&self.actor.name) => {
+                    Some(GroupView { name: g.name, members: vec![self.actor.name.clone()] })
+                }
                 Reach::Own | Reach::No => None,
             })
             .collect();
@@ -59,7 +61,10 @@ impl Call<'_> {
     pub(super) async fn group_member(&self, group: Name, user: Name, joins: bool) -> Result<Reply, Error> {
         let user = self.person(user).await?;
         let group = self.group(group).await?;
-        let event = self.event(if joins { EventName::GroupJoined } else { EventName::GroupLeft }).with("group", &group.name).with("user", &user.name);
+        let event = self
+            .event(if joins { EventName::GroupJoined } else { EventName::GroupLeft })
+            .with("group", &group.name)
+            .with("user", &user.name);
         let name = group.name.clone();
         let (user_id, user_name) = (user.id, user.name.clone());
         let (view, changed) = self
@@ -77,7 +82,9 @@ impl Call<'_> {
             (true, true) => format!("{user_name} joined {name}"),
             (true, false) => format!("{user_name} is in {name} already"),
             (false, true) => format!("{user_name} left {name}"),
-            (false, false) => return Err(Error::unfit(format!("{user_name} is not in the group {name}"), "see who is in it: keyward group list")),
+            (false, false) => {
+                return Err(Error::unfit(format!("{user_name} is not in the group {name}"), "see who is in it: keyward group list"));
+            }
         };
         Ok(Reply::done(Data::Group(view), said))
     }

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
-
-use super::api::{CredentialRef, HostChange, Reply, ScopeWord};
+use super::api::Reply;
+use super::command::{CredentialRef, HostChange, ScopeWord};
 use super::desk::Call;
 use super::error::Error;
 use super::keys;
-use super::rights::{Reach, Verb, sees};
-use super::view::{Data, HostView, PERSONAL};
-use crate::authz;
-use crate::model::{Address, Credential, Event, EventName, Host, HostKey, Name, UserId};
-use crate::store::{self, credentials, grants, hosts, users};
+use super::sight::host_view;
+use super::view::{Data, HostView};
+use crate::model::{Address, Credential, Event, EventName, Host, HostKey, Name, Scope};
+use crate::store::{self, credentials, grants, hosts};
 
 /// The most tags of a host, and the longest key or value.
 const TAGS: usize = 64;
@@ -47,7 +45,8 @@ impl Call<'_> {
             host_keys: pins,
             created_at: self.now(),
         };
-        let mut events = vec![self.event(EventName::HostAdded).host(&host).with("address", &host.address).with("trust_first_use", host.trust_first_use)];
+        let mut events =
+            vec![self.event(EventName::HostAdded).host(&host).with("address", &host.address).with("trust_first_use", host.trust_first_use)];
         events.extend(host.host_keys.iter().map(|k| self.pin_event(&host, k)));
         let made = host.clone();
         let added = self
@@ -61,11 +60,12 @@ impl Call<'_> {
         added.into_inner();
         self.parts.guard.ring();
         if let Some(credential) = &credential {
-            self.attach(credential, &host, false)
+            self.attach(credential, &host, is_personal(credential))
                 .await
                 .map_err(|e| Error::Halfway { done: format!("host {} was added", host.name), error: Box::new(e) })?;
         }
-        let reply = Reply::done(Data::Host(self.view(&host).await?), format!("host {} added", host.name));
+        let mut reply = Reply::done(Data::Host(self.view(&host).await?), format!("host {} added", host.name));
+        reply.notes.extend(credential.as_ref().and_then(alone_note));
         Ok(if host.host_keys.is_empty() && !host.trust_first_use {
             let name = &host.name;
             reply.note(format!("no host key is pinned, so nobody can connect yet: keyward host trust {name}"))
@@ -77,8 +77,11 @@ impl Call<'_> {
     pub(super) async fn host_list(&self) -> Result<Reply, Error> {
         let seen = self.visible_hosts().await?;
         let me = self.actor.id;
-        let list =
-            self.parts.store.read(move |c| -> Result<Vec<HostView>, store::Error> { seen.iter().map(|h| host_view(c, h, me)).collect() }).await?;
+        let list = self
+            .parts
+            .store
+            .read(move |c| -> Result<Vec<HostView>, store::Error> { seen.iter().map(|h| host_view(c, h, me)).collect() })
+            .await?;
         Ok(Reply::of(Data::Hosts(list)))
     }
 
@@ -117,7 +120,8 @@ impl Call<'_> {
         }
         let halfway = |error: Error| Error::Halfway { done: format!("host {} was changed", after.name), error: Box::new(error) };
         if let Some(credential) = &credential {
-            self.attach(credential, &after, false).await.map_err(halfway)?;
+            self.attach(credential, &after, is_personal(credential)).await.map_err(halfway)?;
+            notes.extend(alone_note(credential));
         } else if change.no_credential {
             let id = after.id;
             let chosen = self.parts.store.read(move |c| credentials::chosen(c, id, None)).await?;
@@ -158,64 +162,18 @@ impl Call<'_> {
         Ok(if left > 0 { reply.note(format!("{left} grants still name {name}: keyward grant list")) } else { reply })
     }
 
-    /// A host that the caller may see; for all others the answer is the one for none.
-    pub(super) async fn host(&self, name: Name) -> Result<Host, Error> {
-        let (workspace, wanted) = (self.workspace.clone(), name.clone());
-        let found = self.parts.store.read(move |c| hosts::by_name(c, &workspace, &wanted)).await?;
-        let missing = || Error::no_such("host", &name, "host list");
-        let host = found.ok_or_else(missing)?;
-        if self.reach_of(Verb::HostSee) == Reach::All || self.granted_hosts().await?.iter().any(|h| h.id == host.id) {
-            Ok(host)
-        } else {
-            Err(missing())
-        }
-    }
-
-    /// The hosts that the caller may see.
-    pub(super) async fn visible_hosts(&self) -> Result<Vec<Host>, Error> {
-        if self.reach_of(Verb::HostSee) == Reach::All {
-            let workspace = self.workspace.clone();
-            return Ok(self.parts.store.read(move |c| hosts::all(c, &workspace)).await?);
-        }
-        self.granted_hosts().await
-    }
-
-    /// The hosts that the caller was granted, also where a condition (network, hour) does not hold just now.
-    pub(super) async fn granted_hosts(&self) -> Result<Vec<Host>, Error> {
-        self.hosts_granted_to(self.actor.id).await
-    }
-
-    /// The hosts that a person was granted.
-    pub(super) async fn hosts_granted_to(&self, user: UserId) -> Result<Vec<Host>, Error> {
-        let (workspace, now) = (self.workspace.clone(), self.now());
-        let granted = self
-            .parts
-            .store
-            .read(move |c| -> Result<Vec<Host>, store::Error> {
-                let Some(user) = users::by_id(c, user)? else { return Ok(Vec::new()) };
-                let groups = users::groups_of(c, user.id)?;
-                let mine: Vec<_> = grants::all(c, &workspace)?
-                    .into_iter()
-                    .filter(|g| super::grants::is_given_to(g, user.id, &groups) && g.until.is_none_or(|until| now < until))
-                    .collect();
-                Ok(hosts::all(c, &workspace)?.into_iter().filter(|h| mine.iter().any(|g| g.hosts.covers(&h.name, &h.tags))).collect())
-            })
-            .await?;
-        Ok(granted)
-    }
-
-    pub(super) async fn view(&self, host: &Host) -> Result<HostView, Error> {
-        let (me, host) = (self.actor.id, host.clone());
-        Ok(self.parts.store.read(move |c| host_view(c, &hosts::by_id(c, host.id)?.unwrap_or(host), me)).await?)
-    }
-
     /// Pins from texts of public keys.
     pub(super) fn pins(&self, texts: &[String], source: &str) -> Result<Vec<HostKey>, Error> {
         let mut pins: Vec<HostKey> = Vec::new();
         for text in texts {
             for key in keys::of_host(text)? {
                 if !pins.iter().any(|p| p.fingerprint == key.fingerprint) {
-                    pins.push(HostKey { public_key: key.public_key, fingerprint: key.fingerprint, source: source.to_owned(), pinned_at: self.now() });
+                    pins.push(HostKey {
+                        public_key: key.public_key,
+                        fingerprint: key.fingerprint,
+                        source: source.to_owned(),
+                        pinned_at: self.now(),
+                    });
                 }
             }
         }
@@ -250,15 +208,23 @@ impl Call<'_> {
         std::iter::once(edited).chain(fresh.map(|k| self.pin_event(after, k))).collect()
     }
 
-    /// A credential that can be a host's default: the workspace's.
+    /// The credential that a host is given: the workspace's where there is one of that name, else the caller's own.
     async fn default_credential(&self, name: Name) -> Result<Credential, Error> {
         match self.credential(CredentialRef { name: name.clone(), scope: Some(ScopeWord::Workspace) }).await {
-            Err(Error::NoSuch { .. }) if self.credential(CredentialRef { name, scope: Some(ScopeWord::Personal) }).await.is_ok() => {
-                Err(crate::custody::Error::PersonalDefault.into())
-            }
+            Err(Error::NoSuch { .. }) => self.credential(CredentialRef { name, scope: Some(ScopeWord::Personal) }).await,
             found => found,
         }
     }
+}
+
+fn is_personal(credential: &Credential) -> bool {
+    matches!(credential.scope, Scope::Personal(_))
+}
+
+/// A personal credential cannot be a host's default; it is attached for its owner alone, and that is said.
+fn alone_note(credential: &Credential) -> Option<String> {
+    is_personal(credential)
+        .then(|| format!("{} is personal: it signs in for you alone; for everybody, add one with --scope workspace", credential.name))
 }
 
 /// What a changed host did to personal credentials.
@@ -279,28 +245,4 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
         )),
         None => Ok(()),
     }
-}
-
-fn host_view(c: &Connection, host: &Host, me: UserId) -> Result<HostView, store::Error> {
-    let shown = |cr: &Credential| if sees(me, &cr.scope) { cr.name.to_string() } else { PERSONAL.to_owned() };
-    Ok(HostView {
-        name: host.name.clone(),
-        address: host.address.host.clone(),
-        port: host.address.port,
-        tags: host.tags.clone(),
-        credential: credentials::chosen(c, host.id, None)?.as_ref().map(shown),
-        via: None,
-        host_keys: host.host_keys.clone(),
-        id: host.id,
-        trust_first_use: host.trust_first_use,
-        my_credential: credentials::chosen(c, host.id, Some(me))?.as_ref().map(shown),
-        attached: credentials::bound_to(c, host.id)?.iter().map(shown).collect(),
-        created_at: host.created_at,
-    })
-}
-
-/// What the law says about a person on a host, from one snapshot.
-pub(super) fn facts(c: &Connection, user: UserId, host: &Host) -> Result<Option<authz::Facts>, store::Error> {
-    let Some(user) = users::by_id(c, user)? else { return Ok(None) };
-    Ok(Some(authz::Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host: host.clone() }))
 }

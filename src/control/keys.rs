@@ -47,7 +47,9 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Private => "give the public half: it ends in .pub, or `ssh-keygen -y -f KEY` prints it".to_owned(),
-            Self::Options { .. } => "give the key without them; conditions belong into a grant: keyward grant add --from CIDR --commands FILE …".to_owned(),
+            Self::Options { .. } => {
+                "give the key without them; conditions belong into a grant: keyward grant add --from CIDR --commands FILE …".to_owned()
+            }
             Self::Certificate(_) => "give the key itself: the file without -cert".to_owned(),
             Self::Unreadable { .. } | Self::Empty => {
                 "a line is `ssh-ed25519 AAAA… comment`; taken are ed25519, ecdsa, rsa from 2048 bits, and sk- keys".to_owned()
@@ -117,7 +119,11 @@ fn one(line: usize, text: &str, sk: bool) -> Result<Key, Error> {
     let first = text.split_whitespace().next().unwrap_or_default();
     if !is_key_type(first) {
         let options = text.split_whitespace().skip(1).any(is_key_type);
-        return Err(if options { Error::Options { line, shown: printable(first, 60) } } else { unreadable("it does not begin with a key type") });
+        return Err(if options {
+            Error::Options { line, shown: printable(first, 60) }
+        } else {
+            unreadable("it does not begin with a key type")
+        });
     }
     if first.contains("-cert-v0") {
         return Err(Error::Certificate(line));

@@ -3,6 +3,7 @@
 
 mod api;
 mod audit;
+mod command;
 mod credentials;
 mod desk;
 mod error;
@@ -13,6 +14,7 @@ mod hosts;
 mod keys;
 mod rights;
 mod sessions;
+mod sight;
 mod status;
 mod trust;
 mod users;
@@ -20,14 +22,15 @@ mod view;
 pub mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use api::{Caller, Command, CredentialRef, Door, HostChange, NewGrant, Problem, Reply, ScopeWord, SecretForm, Secrets};
+pub use api::{Caller, Door, Problem, Reply, Secrets};
+pub use command::{Command, CredentialRef, HostChange, NewGrant, ScopeWord, SecretForm};
 pub use desk::{Desk, Facts, Output, Parts};
 pub use error::Error;
 pub use keys::{is_key_type, looks_private};
 pub use rights::{Reach, Verb};
 pub use view::{
-    ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView, GrantView, GroupView, HostView, KeyView, PERSONAL,
-    ProbedKey, ProbedView, PublicKeyView, SessionView, SshConfigView, StatusView, UserView, VerdictView,
+    ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView, GrantView, GroupView, HostView, KeyView,
+    PERSONAL, ProbedKey, ProbedView, PublicKeyView, SessionView, SshConfigView, StatusView, UserView, VerdictView,
 };

@@ -74,7 +74,7 @@ verbs! {
 }
 
 /// Whether `actor`, for whom `verb` reaches so far, may use it on what is `owner`'s.
-pub fn reaches(reach: Reach, actor: &User, owner: UserId) -> bool {
+pub(super) fn reaches(reach: Reach, actor: &User, owner: UserId) -> bool {
     match reach {
         Reach::All => true,
         Reach::Own => actor.id == owner,
@@ -83,12 +83,12 @@ pub fn reaches(reach: Reach, actor: &User, owner: UserId) -> bool {
 }
 
 /// Whether `actor` may change somebody of this role: owners are changed by owners (and by themselves).
-pub fn may_change_person(actor: &User, target: UserId, role: Role) -> bool {
+pub(super) fn may_change_person(actor: &User, target: UserId, role: Role) -> bool {
     role != Role::Owner || actor.role == Role::Owner || actor.id == target
 }
 
 /// Whether `actor` sees a credential: a workspace's, or their own. An owner's role changes nothing here.
-pub fn sees(actor: UserId, scope: &Scope) -> bool {
+pub(super) fn sees(actor: UserId, scope: &Scope) -> bool {
     match scope {
         Scope::Personal(owner) => *owner == actor,
         Scope::Workspace(_) => true,
@@ -96,7 +96,7 @@ pub fn sees(actor: UserId, scope: &Scope) -> bool {
 }
 
 /// Which verb it is to change this credential: its own row for what is personal, another for the workspace's.
-pub fn change_of(credential: &Credential) -> Verb {
+pub(super) fn change_of(credential: &Credential) -> Verb {
     match credential.scope {
         Scope::Personal(_) => Verb::CredentialChangeOwn,
         Scope::Workspace(_) => Verb::CredentialChange,

@@ -8,7 +8,7 @@ use super::desk::Call;
 use super::error::Error;
 use super::rights::{Reach, Verb, reaches, sees};
 use super::view::{Data, PERSONAL, SessionView};
-use crate::model::{EndReason, SessionId};
+use crate::model::{EndReason, Event, EventName, SessionId};
 use crate::sessions::Live;
 use crate::store::sessions::{self, SessionRow};
 
@@ -35,10 +35,14 @@ impl Call<'_> {
         if !reaches(self.reach, &self.actor, row.session.user) {
             return Err(self.forbidden(Verb::SessionEnd, "you may end only your own sessions"));
         }
+        let mut event = Event::new(EventName::SessionEndAsked, self.actor.name.to_string()).session(id).with("user", &row.user_name);
+        event.host = Some(row.host_name.to_string());
+        if row.session.ended_at.is_none() {
+            self.parts.log.record(event).await?;
+        }
         if row.session.ended_at.is_some() || !self.parts.sessions.end(id, EndReason::Ended) {
             return Err(Error::unfit(format!("session {id} does not live"), "see which do: keyward session list --live"));
         }
-        tracing::info!(target: "keyward::control", actor = %self.actor.name, session = %id, "a session is ended");
         let gone = async {
             while self.parts.sessions.live().iter().any(|l| l.id == id) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -47,7 +51,11 @@ impl Call<'_> {
         let ended = tokio::time::timeout(PATIENCE, gone).await.is_ok();
         let row = self.session(id).await?;
         let view = Data::Session(self.session_view(&row, &self.living()));
-        Ok(if ended { Reply::done(view, format!("session {id} ended")) } else { Reply::done(view, format!("session {id} was told to end and has not yet")) })
+        Ok(if ended {
+            Reply::done(view, format!("session {id} ended"))
+        } else {
+            Reply::done(view, format!("session {id} was told to end and has not yet"))
+        })
     }
 
     /// A session that the caller may see.
@@ -68,7 +76,10 @@ impl Call<'_> {
             id: s.id,
             user: row.user_name.clone(),
             host: row.host_name.clone(),
-            credential: row.credential.as_ref().map(|(name, scope)| if sees(self.actor.id, scope) { name.to_string() } else { PERSONAL.to_owned() }),
+            credential: row
+                .credential
+                .as_ref()
+                .map(|(name, scope)| if sees(self.actor.id, scope) { name.to_string() } else { PERSONAL.to_owned() }),
             client: s.client.clone(),
             started_at: s.started_at,
             ended_at: s.ended_at,

@@ -18,7 +18,7 @@ impl Desk {
     /// [`Error::Disabled`], [`Error::UnknownCaller`], the store's.
     pub async fn reachable_hosts(&self, caller: &Caller) -> Result<SshConfigView, Error> {
         let (out, _nobody_reads) = tokio::sync::mpsc::channel(1);
-        let command = super::api::Command::SshConfig { user: None };
+        let command = super::command::Command::SshConfig { user: None };
         match self.handle(caller.clone(), command, super::api::Secrets::none(), &out).await?.data {
             Data::SshConfig(view) => Ok(view),
             _ => Err(Error::Gone),
@@ -89,4 +89,3 @@ fn free(path: &Path) -> Option<u64> {
     let fs = rustix::fs::statvfs(path.parent().unwrap_or(Path::new("."))).ok()?;
     Some(fs.f_bavail.saturating_mul(fs.f_frsize))
 }
-

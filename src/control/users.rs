@@ -36,7 +36,11 @@ impl Call<'_> {
         self.parts.guard.ring();
         let name = view.name.clone();
         let reply = Reply::done(Data::User(view), format!("user {name} added"));
-        Ok(if locked_out { reply.note(format!("{name} has no key yet and cannot sign in: keyward user key add {name} FILE")) } else { reply })
+        Ok(if locked_out {
+            reply.note(format!("{name} has no key yet and cannot sign in: keyward user key add {name} FILE"))
+        } else {
+            reply
+        })
     }
 
     pub(super) async fn user_list(&self) -> Result<Reply, Error> {
@@ -100,7 +104,11 @@ impl Call<'_> {
         // Their personal credentials' ciphertext leaves the files now, not some day.
         let shredded = self.parts.store.checkpoint().await?;
         let reply = Reply::done(Data::Nothing, said);
-        Ok(if shredded { reply } else { reply.note("a reader holds the write-ahead log: their sealed credentials leave the files with the next checkpoint") })
+        Ok(if shredded {
+            reply
+        } else {
+            reply.note("a reader holds the write-ahead log: their sealed credentials leave the files with the next checkpoint")
+        })
     }
 
     pub(super) async fn user_key_add(&self, name: Name, text: &str) -> Result<Reply, Error> {
@@ -176,7 +184,13 @@ impl Call<'_> {
         for text in texts {
             for key in keys::of_person(text)? {
                 if !out.iter().any(|k| k.fingerprint == key.fingerprint) {
-                    out.push(UserKey { user: user.id, fingerprint: key.fingerprint, public_key: key.public_key, comment: key.comment, added_at: self.now() });
+                    out.push(UserKey {
+                        user: user.id,
+                        fingerprint: key.fingerprint,
+                        public_key: key.public_key,
+                        comment: key.comment,
+                        added_at: self.now(),
+                    });
                 }
             }
         }
@@ -199,7 +213,16 @@ fn keep_an_owner(c: &Connection, user: &User) -> Result<(), Error> {
 fn user_view(c: &Connection, user: &User) -> Result<UserView, store::Error> {
     let groups = users::groups(c)?.into_iter().filter(|g| g.members.contains(&user.name)).map(|g| g.name).collect();
     let keys = users::keys_of(c, user.id)?.iter().map(key_view).collect();
-    Ok(UserView { id: user.id, name: user.name.clone(), role: user.role, uid: user.uid, disabled: user.disabled, groups, keys, created_at: user.created_at })
+    Ok(UserView {
+        id: user.id,
+        name: user.name.clone(),
+        role: user.role,
+        uid: user.uid,
+        disabled: user.disabled,
+        groups,
+        keys,
+        created_at: user.created_at,
+    })
 }
 
 fn key_view(key: &UserKey) -> KeyView {

@@ -285,6 +285,6 @@ view! {
 pub const PERSONAL: &str = "personal";
 
 /// The words of an action that was asked about.
-pub fn action_word(action: Option<Action>) -> Option<String> {
+pub(super) fn action_word(action: Option<Action>) -> Option<String> {
     action.map(|a| a.as_str().to_owned())
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::api::Command;
+use super::command::Command;
 use crate::model::Name;
 use crate::secret::MAX_SECRET;
 

@@ -84,7 +84,12 @@ impl Custody {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::ChangedMeanwhile`], the vault's.
-    pub async fn edit_credential(&self, id: CredentialId, edit: Edit, event: impl FnOnce(&Credential) -> Event + Send + 'static) -> Result<Credential, Error> {
+    pub async fn edit_credential(
+        &self,
+        id: CredentialId,
+        edit: Edit,
+        event: impl FnOnce(&Credential) -> Event + Send + 'static,
+    ) -> Result<Credential, Error> {
         self.store.room()?;
         let Some((before, kek, newest, targets)) = self.with_hosts(id).await? else {
             return Err(Error::Missing("such credential".to_owned()));
@@ -95,7 +100,14 @@ impl Custody {
         let moved = username != before.meta.username;
         let mut sealed = match edit.secret {
             Some(new) => {
-                let draft = Draft { id, name, scope: before.meta.scope.clone(), username, form: new.form, version: before.meta.version.saturating_add(1) };
+                let draft = Draft {
+                    id,
+                    name,
+                    scope: before.meta.scope.clone(),
+                    username,
+                    form: new.form,
+                    version: before.meta.version.saturating_add(1),
+                };
                 self.vault.seal(draft, new.secret, new.passphrase, newest, bound).await?
             }
             None => {
@@ -112,8 +124,11 @@ impl Custody {
             .log
             .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
                 let meanwhile = || Error::ChangedMeanwhile(format!("credential {}", before.meta.name));
-                let same = credentials::row(c, id)?.is_some_and(|now| now.sealed == before.sealed && now.wrapped_dek == before.wrapped_dek && now.meta.name == before.meta.name);
-                let hosts_now: Vec<_> = credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<_, _>>()?;
+                let same = credentials::row(c, id)?.is_some_and(|now| {
+                    now.sealed == before.sealed && now.wrapped_dek == before.wrapped_dek && now.meta.name == before.meta.name
+                });
+                let hosts_now: Vec<_> =
+                    credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<_, _>>()?;
                 if !same || hosts_now.into_iter().flatten().ne(targets) {
                     return Err(meanwhile());
                 }
@@ -157,7 +172,8 @@ impl Custody {
         let attached = self
             .log
             .change(move |c| -> Result<((), Vec<Event>), Error> {
-                let same = credentials::row(c, credential)?.is_some_and(|now| now.wrapped_dek == row.wrapped_dek && now.meta.username == row.meta.username);
+                let same = credentials::row(c, credential)?
+                    .is_some_and(|now| now.wrapped_dek == row.wrapped_dek && now.meta.username == row.meta.username);
                 if !same || hosts::by_id(c, host)?.as_ref() != Some(&target) {
                     return Err(Error::ChangedMeanwhile(format!("credential {} or host {}", row.meta.name, target.name)));
                 }
@@ -213,7 +229,10 @@ impl Custody {
     }
 
     #[allow(clippy::type_complexity)] // one snapshot, taken apart at once
-    async fn with_hosts(&self, id: CredentialId) -> Result<Option<(CredentialRow, KekRow, Option<KekRow>, Vec<crate::model::Host>)>, Error> {
+    async fn with_hosts(
+        &self,
+        id: CredentialId,
+    ) -> Result<Option<(CredentialRow, KekRow, Option<KekRow>, Vec<crate::model::Host>)>, Error> {
         let found = self
             .store
             .read(move |c| -> Result<_, store::Error> {

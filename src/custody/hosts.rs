@@ -55,7 +55,12 @@ impl Custody {
         }
         let personal_detached = detached.len();
         for row in &detached {
-            events.push(Event::new(EventName::CredentialDetached, "keyward").host(&after).credential(&row.meta).because("the host's address or key changed"));
+            events.push(
+                Event::new(EventName::CredentialDetached, "keyward")
+                    .host(&after)
+                    .credential(&row.meta)
+                    .because("the host's address or key changed"),
+            );
         }
         let host = after.clone();
         let changed: Audited<()> = self
@@ -81,7 +86,9 @@ impl Custody {
                     credentials::unbind(c, row.meta.id, after.id)?;
                 }
                 for (row, binding) in &fresh {
-                    if credentials::row(c, row.meta.id)?.is_none_or(|now| now.wrapped_dek != row.wrapped_dek || now.meta.username != row.meta.username) {
+                    if credentials::row(c, row.meta.id)?
+                        .is_none_or(|now| now.wrapped_dek != row.wrapped_dek || now.meta.username != row.meta.username)
+                    {
                         return Err(meanwhile());
                     }
                     credentials::bind(c, binding)?;

@@ -106,6 +106,15 @@ impl Custody {
         Self { store, log, vault, guard, clock, leases: Arc::default() }
     }
 
+    /// Whether the database is what the broker wrote. Asked before every verb: a role or key that somebody else wrote must not count.
+    ///
+    /// # Errors
+    /// [`Error::Vault`] with what was found.
+    pub async fn verify(&self) -> Result<(), Error> {
+        let state = self.store.read(store::state::read).await?;
+        Ok(self.vault.verify(&state).await?)
+    }
+
     /// Counts the leases that are open.
     pub fn leases(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.leases)

@@ -77,7 +77,8 @@ impl Custody {
         }
         let Some(user) = found.user else { return Err(Error::NoSuchPerson) };
         let denied = |why: &str| {
-            let mut event = Event::new(EventName::SessionDenied, user.name.to_string()).session(asked.session).with("client", asked.client).denied(why);
+            let mut event =
+                Event::new(EventName::SessionDenied, user.name.to_string()).session(asked.session).with("client", asked.client).denied(why);
             event.host = Some(asked.host.to_string());
             event
         };
@@ -112,9 +113,13 @@ impl Custody {
             .session(asked.session)
             .with("client", asked.client)
             .with("address", &facts.host.address)
-            .with("login", &credential.username)
             .with("allow", permit.reach().actions)
             .with("grants", permit.grants().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        // The account of a personal credential is its owner's business, like its name.
+        let event = match credential.scope {
+            Scope::Workspace(_) => event.with("login", &credential.username),
+            Scope::Personal(_) => event,
+        };
         let row = SessionRow {
             user_name: user.name.clone(),
             host_name: facts.host.name.clone(),
@@ -141,9 +146,20 @@ impl Custody {
     ///
     /// # Errors
     /// [`Error::Audit`]: nothing was decrypted. [`Error::Vault`]: the vault refused.
-    pub async fn lease(&self, permit: Audited<Permit>, user: &User, host: &Host, credential: &Credential, presented: &str) -> Result<Lease, Error> {
+    pub async fn lease(
+        &self,
+        permit: Audited<Permit>,
+        user: &User,
+        host: &Host,
+        credential: &Credential,
+        presented: &str,
+    ) -> Result<Lease, Error> {
         let session = permit.get().session();
-        let event = Event::new(EventName::LeaseOpened, user.name.to_string()).host(host).credential(credential).session(session).with("host_key", presented);
+        let event = Event::new(EventName::LeaseOpened, user.name.to_string())
+            .host(host)
+            .credential(credential)
+            .session(session)
+            .with("host_key", presented);
         // The permit goes in and comes out of the witness: without the entry there is nothing to give the vault.
         let permit = self.log.commit(event, permit).await?.into_inner();
         match self.vault.lease(permit, presented).await {
@@ -152,7 +168,11 @@ impl Custody {
                 Ok(lease)
             }
             Err(e) => {
-                let event = Event::new(EventName::LeaseEnded, user.name.to_string()).host(host).credential(credential).session(session).failed(e.to_string());
+                let event = Event::new(EventName::LeaseEnded, user.name.to_string())
+                    .host(host)
+                    .credential(credential)
+                    .session(session)
+                    .failed(e.to_string());
                 self.log.record(event).await?;
                 Err(e.into())
             }
@@ -163,7 +183,14 @@ impl Custody {
     ///
     /// # Errors
     /// [`Error::Audit`]: the session must end.
-    pub async fn returned(&self, session: SessionId, user: &User, host: &Host, credential: &Credential, end: LeaseEnd) -> Result<(), Error> {
+    pub async fn returned(
+        &self,
+        session: SessionId,
+        user: &User,
+        host: &Host,
+        credential: &Credential,
+        end: LeaseEnd,
+    ) -> Result<(), Error> {
         self.leases.fetch_sub(1, Ordering::Relaxed);
         let base = Event::new(EventName::LeaseEnded, user.name.to_string()).host(host).credential(credential).session(session);
         let event = match end {
@@ -180,7 +207,15 @@ impl Custody {
     ///
     /// # Errors
     /// [`Error::Audit`].
-    pub async fn ended(&self, session: SessionId, event: Event, reason: EndReason, exit_status: Option<u32>, bytes_in: u64, bytes_out: u64) -> Result<(), Error> {
+    pub async fn ended(
+        &self,
+        session: SessionId,
+        event: Event,
+        reason: EndReason,
+        exit_status: Option<u32>,
+        bytes_in: u64,
+        bytes_out: u64,
+    ) -> Result<(), Error> {
         let end = sessions::End { at: self.clock.now(), reason, exit_status, bytes_in, bytes_out };
         self.log.commit_with(event, (), move |c| sessions::end(c, session, end)).await?.into_inner();
         Ok(())

@@ -33,7 +33,15 @@ impl Keeper {
     pub(super) fn new(config: &Config, path: PathBuf, signer: Arc<dyn Signer>, store: Store, clock: Clock) -> Self {
         // What the file holds already is not signed again.
         let last = Checkpoint::read_all(&path).ok().and_then(|all| all.last().map(|c| c.seq)).unwrap_or(0);
-        Self { every: config.checkpoint_every, interval: config.checkpoint_interval, path, signer, store, clock, last: Arc::new(Mutex::new(last)) }
+        Self {
+            every: config.checkpoint_every,
+            interval: config.checkpoint_interval,
+            path,
+            signer,
+            store,
+            clock,
+            last: Arc::new(Mutex::new(last)),
+        }
     }
 
     /// Runs until `stop`; returns early if the ledger or the keeper of the vault is gone.

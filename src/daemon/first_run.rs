@@ -31,16 +31,26 @@ pub(super) async fn owner(store: &Store, log: &Log, clock: &Clock) -> Result<Opt
     let made = log
         .change(move |c| -> Result<((), Vec<Event>), store::Error> {
             users::insert(c, &user)?;
-            let mut events = vec![Event::new(EventName::UserAdded, "keyward").with("user", &user.name).with("role", user.role).because("first run")];
+            let mut events =
+                vec![Event::new(EventName::UserAdded, "keyward").with("user", &user.name).with("role", user.role).because("first run")];
             for key in &keys {
                 users::insert_key(c, key)?;
-                events.push(Event::new(EventName::UserKeyAdded, "keyward").with("user", &user.name).with("key", &key.fingerprint).because("first run"));
+                events.push(
+                    Event::new(EventName::UserKeyAdded, "keyward")
+                        .with("user", &user.name)
+                        .with("key", &key.fingerprint)
+                        .because("first run"),
+                );
             }
             Ok(((), events))
         })
         .await;
     made.map_err(Error::from)?.into_inner();
-    let hint = if count == 0 { format!("\nno public key was found in ~/.ssh or the ssh agent: keyward user key add {name} FILE") } else { String::new() };
+    let hint = if count == 0 {
+        format!("\nno public key was found in ~/.ssh or the ssh agent: keyward user key add {name} FILE")
+    } else {
+        String::new()
+    };
     Ok(Some(format!("first run: the owner is `{name}` (uid {uid}) with {count} public key{}{hint}", if count == 1 { "" } else { "s" })))
 }
 
@@ -98,7 +108,8 @@ async fn agent_keys() -> Vec<PublicKey> {
 pub(super) async fn end_crashed(store: &Store, custody: &Custody) -> Result<(), Error> {
     let left = store.read(|c| sessions::list(c, None, true, u32::MAX)).await?;
     for row in left {
-        let mut event = Event::new(EventName::SessionEnded, row.user_name.to_string()).session(row.session.id).failed("the daemon died while it ran");
+        let mut event =
+            Event::new(EventName::SessionEnded, row.user_name.to_string()).session(row.session.id).failed("the daemon died while it ran");
         event.host = Some(row.host_name.to_string());
         event.host_id = Some(row.session.host);
         custody.ended(row.session.id, event.with("end_reason", EndReason::Crashed), EndReason::Crashed, None, 0, 0).await?;

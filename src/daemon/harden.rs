@@ -14,9 +14,15 @@ pub(super) fn harden() -> Vec<String> {
     }
     // With a limit, locking what comes later would make allocations fail once it is reached, so it is all or nothing.
     let unlimited = getrlimit(Resource::Memlock).current.is_none() || rustix::process::geteuid().is_root();
-    let locked = if unlimited { mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT) } else { Err(rustix::io::Errno::PERM) };
+    let locked = if unlimited {
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
+    } else {
+        Err(rustix::io::Errno::PERM)
+    };
     if let Err(e) = locked {
-        notes.push(format!("memory is not locked ({e}), so it could reach the swap; give the service LimitMEMLOCK=infinity, or encrypt the swap"));
+        notes.push(format!(
+            "memory is not locked ({e}), so it could reach the swap; give the service LimitMEMLOCK=infinity, or encrypt the swap"
+        ));
     }
     notes
 }

@@ -109,7 +109,11 @@ pub(super) fn default_root_key(home: &Path) -> PathBuf {
         None if root => PathBuf::from("/etc/keyward"),
         None => user.join(".config/keyward"),
     };
-    let usual = if root { PathBuf::from("/var/lib/keyward") } else { variable("XDG_STATE_HOME").unwrap_or_else(|| user.join(".local/state")).join("keyward") };
+    let usual = if root {
+        PathBuf::from("/var/lib/keyward")
+    } else {
+        variable("XDG_STATE_HOME").unwrap_or_else(|| user.join(".local/state")).join("keyward")
+    };
     if fs::canonicalize(usual).is_ok_and(|usual| usual == home) {
         return directory.join("root.key");
     }

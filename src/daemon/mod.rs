@@ -107,8 +107,12 @@ impl Fault for Error {
             Self::Vault(e) => e.hint(),
             Self::Audit(e) => e.hint(),
             Self::Custody(e) => e.hint(),
-            Self::Listen { address, .. } => Some(format!("is something listening there already? ss -ltnp | grep '{}'", address.rsplit(':').next().unwrap_or(address))),
-            Self::RootKeyInEnvironment => Some("other processes can read it there; unset KEYWARD_ROOT_KEY and keep the key in its file".to_owned()),
+            Self::Listen { address, .. } => {
+                Some(format!("is something listening there already? ss -ltnp | grep '{}'", address.rsplit(':').next().unwrap_or(address)))
+            }
+            Self::RootKeyInEnvironment => {
+                Some("other processes can read it there; unset KEYWARD_ROOT_KEY and keep the key in its file".to_owned())
+            }
             Self::Lost(_) => Some("read the log above, then start the daemon again".to_owned()),
             Self::Address(_) | Self::System { .. } => None,
         }
@@ -192,7 +196,8 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let keeper = checkpoints::Keeper::new(&config, checkpoints, signer, store.clone(), clock.clone());
     let control_task = tokio::spawn(socket::serve(control, desk, stop.clone()));
     let mut watch = tokio::spawn(keeper.clone().run(stop.clone()));
-    announce(address, keys.fingerprints.first().map_or("", String::as_str), news.as_deref(), &root_key).map_err(system("standard output"))?;
+    announce(address, keys.fingerprints.first().map_or("", String::as_str), news.as_deref(), &root_key)
+        .map_err(system("standard output"))?;
 
     let verdict = {
         let accepting = listener.run(&front_config, &door, &workers, &stop);
@@ -256,7 +261,11 @@ fn announce(address: SocketAddr, fingerprint: &str, news: Option<&str>, root_key
     if let Some(news) = news {
         let mut err = std::io::stderr().lock();
         writeln!(err, "{news}")?;
-        writeln!(err, "the root key is {}: without it nothing opens. Keep a copy elsewhere, never beside a backup of the database:", root_key.display())?;
+        writeln!(
+            err,
+            "the root key is {}: without it nothing opens. Keep a copy elsewhere, never beside a backup of the database:",
+            root_key.display()
+        )?;
         writeln!(err, "    install -m 600 {} /media/safe/", root_key.display())?;
     }
     let mut out = std::io::stdout().lock();

@@ -62,10 +62,11 @@ pub struct Config {
     pub(super) whole: Arc<server::Config>,
 }
 
-/// The broker's identification (RFC 4253 §4.2), without the line's end.
-const IDENTIFICATION: &str = concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION"));
+/// The broker's identification (RFC 4253 §4.2), without the line's end. It begins with `OpenSSH` because OpenSSH's clients
+/// say `eow@openssh.com` to such servers only; to others `ssh host 'tail -f log' | grep -m1 x` would never end.
+const IDENTIFICATION: &str = concat!("SSH-2.0-OpenSSH_compatible_Keyward_", env!("CARGO_PKG_VERSION"));
 /// The same as it is sent.
-pub(super) const IDENTIFICATION_LINE: &str = concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION"), "\r\n");
+pub(super) const IDENTIFICATION_LINE: &str = concat!("SSH-2.0-OpenSSH_compatible_Keyward_", env!("CARGO_PKG_VERSION"), "\r\n");
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -73,7 +74,8 @@ impl std::fmt::Debug for Config {
     }
 }
 
-const KEX_POST_QUANTUM: &[kex::Name] = &[kex::MLKEM768X25519_SHA256, kex::EXTENSION_SUPPORT_AS_SERVER, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER];
+const KEX_POST_QUANTUM: &[kex::Name] =
+    &[kex::MLKEM768X25519_SHA256, kex::EXTENSION_SUPPORT_AS_SERVER, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER];
 const KEX: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,

@@ -65,7 +65,13 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    pub(super) fn new(door: Arc<Doorway>, config: Arc<Config>, peer: SocketAddr, sign_in: Arc<Mutex<SignIn>>, signed_in: oneshot::Sender<()>) -> Self {
+    pub(super) fn new(
+        door: Arc<Doorway>,
+        config: Arc<Config>,
+        peer: SocketAddr,
+        sign_in: Arc<Mutex<SignIn>>,
+        signed_in: oneshot::Sender<()>,
+    ) -> Self {
         Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, channels: HashSet::new() }
     }
 

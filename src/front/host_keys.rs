@@ -46,7 +46,9 @@ fn make_rsa() -> io::Result<PrivateKey> {
 fn load(path: &PathBuf, make: impl FnOnce() -> io::Result<PrivateKey>) -> io::Result<PrivateKey> {
     match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_file() => Err(invalid(path, "is no regular file")),
-        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => Err(invalid(path, format!("others can read it; run: chmod 600 {}", path.display()))),
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
+            Err(invalid(path, format!("others can read it; run: chmod 600 {}", path.display())))
+        }
         Ok(meta) if meta.uid() != rustix::process::geteuid().as_raw() => Err(invalid(path, "belongs to another user")),
         Ok(_) => {
             let text = zeroize::Zeroizing::new(fs::read_to_string(path)?);

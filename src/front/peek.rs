@@ -66,7 +66,10 @@ fn speaks_gcm(bytes: &[u8]) -> Look {
         return Look::Known(false);
     }
     let Some(body) = rest.get(..length) else { return Look::More };
-    Look::Known(lists(body).is_some_and(|lists| lists.iter().all(|list| list.split(|b| *b == b',').any(|name| name.ends_with(b"-gcm@openssh.com")))))
+    Look::Known(
+        lists(body)
+            .is_some_and(|lists| lists.iter().all(|list| list.split(|b| *b == b',').any(|name| name.ends_with(b"-gcm@openssh.com")))),
+    )
 }
 
 /// The lists of ciphers, client to server and server to client, of a KEXINIT packet.

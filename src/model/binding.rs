@@ -49,7 +49,13 @@ mod tests {
             HostBinding::new(address.parse().unwrap(), login.parse().unwrap(), pins.iter().map(|p| (*p).to_owned()).collect()).encode()
         };
         let base = make("h:22", "root", &["SHA256:a"]);
-        for other in [make("i:22", "root", &["SHA256:a"]), make("h:23", "root", &["SHA256:a"]), make("h:22", "toor", &["SHA256:a"]), make("h:22", "root", &[]), make("h:22", "root", &["SHA256:a", "SHA256:b"])] {
+        for other in [
+            make("i:22", "root", &["SHA256:a"]),
+            make("h:23", "root", &["SHA256:a"]),
+            make("h:22", "toor", &["SHA256:a"]),
+            make("h:22", "root", &[]),
+            make("h:22", "root", &["SHA256:a", "SHA256:b"]),
+        ] {
             assert_ne!(base, other);
         }
         assert_eq!(make("h:22", "root", &["b", "a"]), make("h:22", "root", &["a", "b", "a"]));

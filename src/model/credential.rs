@@ -61,7 +61,7 @@ pub enum KeyKind {
     EcdsaP384,
     /// ECDSA on P-521.
     EcdsaP521,
-    /// RSA of 2048 to 16384 bits.
+    /// RSA of 2048 to 8192 bits.
     Rsa,
 }
 
@@ -99,7 +99,11 @@ impl fmt::Display for CredentialKind {
 impl FromStr for CredentialKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::WORDS.iter().find(|(_, word)| *word == text).map(|(kind, _)| *kind).ok_or_else(|| format!("`{}` is no kind of credential", super::printable(text, 40)))
+        Self::WORDS
+            .iter()
+            .find(|(_, word)| *word == text)
+            .map(|(kind, _)| *kind)
+            .ok_or_else(|| format!("`{}` is no kind of credential", super::printable(text, 40)))
     }
 }
 
@@ -113,6 +117,15 @@ impl<'de> Deserialize<'de> for CredentialKind {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         String::deserialize(d)?.parse().map_err(de::Error::custom)
     }
+}
+
+/// What a secret is, as it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Form {
+    /// A password.
+    Password,
+    /// The file of a private key, in any format that is read.
+    PrivateKey,
 }
 
 /// A credential without its secret.

@@ -53,6 +53,7 @@ events! {
     SessionSignedIn = "session.signed_in": "The host accepted the credential.",
     SessionRefused = "session.refused": "The session ended before it began: unreachable, host key, refused credential.",
     SessionEnded = "session.ended": "The session ended: reason, status, bytes.",
+    SessionEndAsked = "session.end_asked": "Somebody told a live session to end.",
     LeaseOpened = "lease.opened": "A credential was leased: it is decrypted only after this.",
     LeaseEnded = "lease.ended": "The lease ended; nothing of the secret is left.",
     ChannelOpened = "channel.opened": "A shell, command or subsystem was started.",

@@ -301,7 +301,15 @@ mod tests {
     fn patterns_cover_names_and_tags() {
         let tags = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
         let web: Name = "web-1".parse().unwrap();
-        for (pattern, covers) in [("web-1", true), ("web-*", true), ("*", true), ("db-*", false), ("tag:env=prod", true), ("tag:env=dev", false), ("web-", false)] {
+        for (pattern, covers) in [
+            ("web-1", true),
+            ("web-*", true),
+            ("*", true),
+            ("db-*", false),
+            ("tag:env=prod", true),
+            ("tag:env=dev", false),
+            ("web-", false),
+        ] {
             assert_eq!(pattern.parse::<HostPattern>().unwrap().covers(&web, &tags), covers, "{pattern}");
         }
         for bad in ["", "tag:x", "a b", "[", "a/b"] {

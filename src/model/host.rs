@@ -48,7 +48,11 @@ impl FromStr for Address {
                 && labels.len() <= 253
                 && !numeric
                 && labels.split('.').all(|l| {
-                    !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                    !l.is_empty()
+                        && l.len() <= 63
+                        && !l.starts_with('-')
+                        && !l.ends_with('-')
+                        && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
                 })
         };
         if host.parse::<std::net::IpAddr>().is_ok() || name() {
@@ -129,7 +133,23 @@ mod tests {
             assert_eq!(a.to_string(), shown);
             assert_eq!(shown.parse::<Address>().unwrap(), a);
         }
-        for bad in ["", ":22", "web:", "web:0", "web:65536", "a b", "a\x1b[0m", "-x", "192.0.2.300", "1.2.3", "[::1", "[web]:22", "http://x", "a/b", "user@host"] {
+        for bad in [
+            "",
+            ":22",
+            "web:",
+            "web:0",
+            "web:65536",
+            "a b",
+            "a\x1b[0m",
+            "-x",
+            "192.0.2.300",
+            "1.2.3",
+            "[::1",
+            "[web]:22",
+            "http://x",
+            "a/b",
+            "user@host",
+        ] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }
     }

@@ -11,7 +11,7 @@ mod principal;
 mod session;
 
 pub use binding::HostBinding;
-pub use credential::{Credential, CredentialKind, KeyKind, Scope};
+pub use credential::{Credential, CredentialKind, Form, KeyKind, Scope};
 pub use event::{Event, EventName, Outcome};
 pub use grant::{Action, Actions, DailyWindow, Grant, HostPattern, Subject};
 pub use host::{Address, Host, HostKey};

@@ -99,7 +99,9 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     let pty = up.pty;
     match &end {
         End::Refused(sentence) | End::Told(sentence) => say::end_with(&to_client, sentence, pty).await,
-        End::Unwitnessed(why) => say::end_with(&to_client, &format!("the audit log cannot be written, so nothing goes on: {why}"), pty).await,
+        End::Unwitnessed(why) => {
+            say::end_with(&to_client, &format!("the audit log cannot be written, so nothing goes on: {why}"), pty).await
+        }
         End::HostLost if exit_status.is_none() => say::end_with(&to_client, "the connection to the host broke off", pty).await,
         End::HostLost | End::Closed | End::ByClient => {
             let _ = to_client.close().await;

@@ -34,7 +34,8 @@ pub async fn hold(channel: &mut ClientChannel, held: &mut Held) {
             Some(ChannelMsg::Close) | None => held.gone = true,
             Some(message) => {
                 held.pty |= matches!(message, ChannelMsg::RequestPty { .. });
-                held.asked |= matches!(message, ChannelMsg::RequestShell { .. } | ChannelMsg::Exec { .. } | ChannelMsg::RequestSubsystem { .. });
+                held.asked |=
+                    matches!(message, ChannelMsg::RequestShell { .. } | ChannelMsg::Exec { .. } | ChannelMsg::RequestSubsystem { .. });
                 held.messages.push(message);
             }
         }

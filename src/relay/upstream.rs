@@ -166,7 +166,9 @@ fn refusal(what: &str, text: &[u8], reach: &Reach) -> String {
     let shown = printable(&String::from_utf8_lossy(text), 80);
     let granted = reach.actions;
     match what {
-        "exec" if reach.allows(Action::Exec) => format!("the command `{shown}` is not among those granted to you here\nhint: only listed commands run, byte by byte; ask for a grant that names it"),
+        "exec" if reach.allows(Action::Exec) => format!(
+            "the command `{shown}` is not among those granted to you here\nhint: only listed commands run, byte by byte; ask for a grant that names it"
+        ),
         "subsystem" if shown != "sftp" => format!("the subsystem `{shown}` is not relayed\nhint: sftp is, where it is granted"),
         "subsystem" => format!("sftp is not granted to you here; granted: {granted}\nhint: ask for a grant with sftp"),
         _ => format!("{what} is not granted to you here; granted: {granted}\nhint: ask for a grant with {what}"),

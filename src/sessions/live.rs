@@ -41,9 +41,8 @@ impl Ended {
 }
 
 /// Lives a session to its end.
-pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opened: Opened, hall: &mut Hall) -> Ended {
+pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opened: Opened, hall: &mut Hall, place: &mut Place) -> Ended {
     let Opened { connection, user, host, credential, reach } = opened;
-    let mut place = rooms.registry.enter(id, user.id, host.id, credential.id, client.to_string(), rooms.clock.now());
     let base = Event::new(EventName::ChannelOpened, user.name.to_string()).host(&host).credential(&credential).session(id);
     let mut session = Session {
         rooms,
@@ -70,7 +69,7 @@ pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opene
             Some(done) = session.channels.join_next() => if let Some(end) = session.note(done) {
                 break end;
             },
-            why = told_to_end(&mut place) => break (why, words(why).to_owned()),
+            why = place.told_to_end() => break (why, words(why).to_owned()),
             Ok(()) = bell.changed() => match rooms.custody.still(user.id, host.id, credential.id, client).await {
                 Ok(Some(reach)) => { session.reach.send_replace(reach); }
                 Ok(None) => break (EndReason::Withdrawn, words(EndReason::Withdrawn).to_owned()),
@@ -85,7 +84,14 @@ pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opene
     session.end(&reason, &text).await;
     let counted = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
     let channels = u64::try_from(session.counters.channels_opened.load(Ordering::Relaxed)).unwrap_or(0);
-    Ended { reason, text, exit_status: session.exit_status, bytes_in: counted(&session.counters.bytes_in), bytes_out: counted(&session.counters.bytes_out), channels }
+    Ended {
+        reason,
+        text,
+        exit_status: session.exit_status,
+        bytes_in: counted(&session.counters.bytes_in),
+        bytes_out: counted(&session.counters.bytes_out),
+        channels,
+    }
 }
 
 struct Session<'a> {
@@ -193,16 +199,8 @@ impl Drop for Counted {
     }
 }
 
-async fn told_to_end(place: &mut Place) -> EndReason {
-    let why = place.end.wait_for(Option::is_some).await.ok().and_then(|why| *why);
-    match why {
-        Some(why) => why,
-        None => std::future::pending().await,
-    }
-}
-
 /// What the person reads.
-fn words(reason: EndReason) -> &'static str {
+pub(super) fn words(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Withdrawn => "your access to this host was withdrawn",
         EndReason::Ended => "this session was ended by an administrator of the broker",

@@ -84,6 +84,10 @@ enum Halt {
     Custody(#[from] custody::Error),
     #[error(transparent)]
     Target(#[from] TargetError),
+    #[error("the client left before it began")]
+    Left(EndReason),
+    #[error("{}", live::words(*.0))]
+    Told(EndReason),
 }
 
 impl Halt {
@@ -91,6 +95,7 @@ impl Halt {
         match self {
             Self::Custody(_) => EndReason::Broker,
             Self::Target(e) => e.end_reason(),
+            Self::Left(why) | Self::Told(why) => *why,
         }
     }
 
@@ -99,6 +104,7 @@ impl Halt {
         let (text, hint) = match self {
             Self::Custody(e) => (e.to_string(), e.hint()),
             Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
+            Self::Left(_) | Self::Told(_) => (self.to_string(), None),
         };
         match hint {
             Some(hint) => format!("{text}\nhint: {hint}"),
@@ -126,38 +132,50 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let Visit { user, user_name, workspace, host, credential, client, arrivals, handle } = visit;
     let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
-    let (prompts, mut questions) = mpsc::channel(1);
-    let outcome = tokio::select! {
-        outcome = journey(&rooms, asked, prompts, &progress) => outcome,
-        // The client is gone: the journey is dropped where it stands, and with it whatever it held.
-        left = hall.keep(&mut questions) => {
-            close_lease(&rooms, id, &progress, "the client left during the sign-in").await;
-            record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(left), "the client left before it began").await;
+    // Not raced with the client's leaving: a permit that is being witnessed gets its end recorded, too.
+    let warrant = match rooms.custody.warrant(asked).await {
+        Ok(warrant) => warrant,
+        Err(e) => {
+            let halt = Halt::from(e);
+            tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
+            tell(&mut hall, &halt.sentence(&host)).await;
+            let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
             return;
         }
     };
+    note(&progress, |p| p.permitted = Some((warrant.user.clone(), warrant.host.clone(), warrant.credential.clone())));
+    let mut place = rooms.registry.enter(id, user, warrant.host.id, warrant.credential.id, client.to_string(), rooms.clock.now());
+    let (prompts, mut questions) = mpsc::channel(1);
+    let outcome = tokio::select! {
+        outcome = journey(&rooms, warrant, prompts, &progress) => outcome,
+        // The journey is dropped where it stands, and with it whatever it held.
+        left = hall.keep(&mut questions) => Err(Halt::Left(left)),
+        why = place.told_to_end() => Err(Halt::Told(why)),
+    };
     match outcome {
         Ok(opened) => {
-            let ended = live::live(&rooms, id, client, opened, &mut hall).await;
+            let ended = live::live(&rooms, id, client, opened, &mut hall, &mut place).await;
             let text = ended.text.clone();
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
         }
         Err(halt) => {
-            let sentence = halt.sentence(&host);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
             close_lease(&rooms, id, &progress, &halt.to_string()).await;
             record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &halt.to_string()).await;
-            tell(&mut hall, &sentence).await;
+            if !matches!(halt, Halt::Left(_)) {
+                tell(&mut hall, &halt.sentence(&host)).await;
+            }
         }
     }
+    // Only now: whoever waits for the session's end finds it recorded.
+    drop(place);
     let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
 }
 
-/// The journey: permitted and witnessed, dialed and proven, leased, signed in, wiped, recorded.
-async fn journey(rooms: &Rooms, asked: Asked, prompts: mpsc::Sender<Prompt>, progress: &Shared) -> Result<Opened, Halt> {
-    let session = asked.session;
-    let Warrant { permit, user, host, credential } = rooms.custody.warrant(asked).await?;
-    note(progress, |p| p.permitted = Some((user.clone(), host.clone(), credential.clone())));
+/// The journey of a warrant: dialed and proven, leased, signed in, wiped, recorded.
+async fn journey(rooms: &Rooms, warrant: Warrant, prompts: mpsc::Sender<Prompt>, progress: &Shared) -> Result<Opened, Halt> {
+    let Warrant { permit, user, host, credential } = warrant;
+    let session = permit.get().session();
     let reach = permit.get().reach().clone();
 
     // A dead or wrong host never costs a decryption.
@@ -165,7 +183,8 @@ async fn journey(rooms: &Rooms, asked: Asked, prompts: mpsc::Sender<Prompt>, pro
         Ok(dialed) => dialed,
         Err(e) => {
             if let TargetError::KeyChanged { presented, .. } | TargetError::NotPinned { presented } = &e {
-                let event = Event::new(EventName::HostKeyMismatch, user.name.to_string()).host(&host).session(session).denied(e.to_string());
+                let event =
+                    Event::new(EventName::HostKeyMismatch, user.name.to_string()).host(&host).session(session).denied(e.to_string());
                 rooms.log.record(event.with("presented", &presented.fingerprint)).await.map_err(custody::Error::from)?;
             }
             return Err(e.into());

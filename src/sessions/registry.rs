@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::Time;
-use crate::relay::Counters;
 use crate::model::{CredentialId, EndReason, HostId, SessionId, UserId};
+use crate::relay::Counters;
 
 /// A living session as it is listed.
 #[derive(Clone, Debug)]
@@ -54,8 +54,7 @@ pub struct Place {
     id: SessionId,
     /// What it counts.
     pub counters: Arc<Counters>,
-    /// Becomes `Some` when the session is to end.
-    pub end: watch::Receiver<Option<EndReason>>,
+    end: watch::Receiver<Option<EndReason>>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -123,6 +122,17 @@ impl Registry {
             for entry in all.values() {
                 let _ = entry.end.send(Some(why));
             }
+        }
+    }
+}
+
+impl Place {
+    /// Waits until the session is told to end.
+    pub(super) async fn told_to_end(&mut self) -> EndReason {
+        let why = self.end.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+        match why {
+            Some(why) => why,
+            None => std::future::pending().await,
         }
     }
 }

@@ -2,6 +2,8 @@
 //! writes what comes back. Decides nothing, keeps nothing; secrets are read straight into the buffer that is wiped.
 
 mod frames;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;

@@ -29,8 +29,13 @@ fn entry(r: &Row<'_>) -> rusqlite::Result<EntryRow> {
 /// # Errors
 /// What SQLite says.
 pub fn insert(c: &Connection, e: &EntryRow) -> Result<(), Error> {
-    c.prepare_cached("INSERT INTO audit(seq, at, body, prev, hash) VALUES(?1,?2,?3,?4,?5)")?
-        .execute(params![i64::try_from(e.seq).unwrap_or(i64::MAX), e.at, e.body, e.prev, e.hash])?;
+    c.prepare_cached("INSERT INTO audit(seq, at, body, prev, hash) VALUES(?1,?2,?3,?4,?5)")?.execute(params![
+        i64::try_from(e.seq).unwrap_or(i64::MAX),
+        e.at,
+        e.body,
+        e.prev,
+        e.hash
+    ])?;
     Ok(())
 }
 

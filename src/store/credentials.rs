@@ -78,7 +78,10 @@ pub fn newest_kek(c: &Connection, scope: &Scope) -> Result<Option<KekRow>, Error
 /// [`Error::Malformed`] if it is not there though a credential names it.
 pub fn kek(c: &Connection, scope: &Scope, version: u32) -> Result<KekRow, Error> {
     let sql = "SELECT scope, version, wrapped FROM keks WHERE scope = ?1 AND version = ?2";
-    c.prepare_cached(sql)?.query_row(params![scope, version], kek_row).optional()?.ok_or_else(|| Error::Malformed("a credential whose key is gone".to_owned()))
+    c.prepare_cached(sql)?
+        .query_row(params![scope, version], kek_row)
+        .optional()?
+        .ok_or_else(|| Error::Malformed("a credential whose key is gone".to_owned()))
 }
 
 fn kek_row(r: &Row<'_>) -> rusqlite::Result<KekRow> {
@@ -152,7 +155,9 @@ pub fn remove(c: &Connection, id: CredentialId) -> Result<(), Error> {
 /// # Errors
 /// What SQLite says.
 pub fn by_name(c: &Connection, scope: &Scope, name: &Name) -> Result<Option<Credential>, Error> {
-    Ok(c.prepare_cached(&format!("SELECT {COLUMNS} FROM credentials c WHERE c.scope = ?1 AND c.name = ?2"))?.query_row(params![scope, name], meta).optional()?)
+    Ok(c.prepare_cached(&format!("SELECT {COLUMNS} FROM credentials c WHERE c.scope = ?1 AND c.name = ?2"))?
+        .query_row(params![scope, name], meta)
+        .optional()?)
 }
 
 /// A credential by id.
@@ -169,7 +174,9 @@ pub fn by_id(c: &Connection, id: CredentialId) -> Result<Option<Credential>, Err
 /// What SQLite says.
 pub fn row(c: &Connection, id: CredentialId) -> Result<Option<CredentialRow>, Error> {
     let sql = format!("SELECT {COLUMNS}, c.sealed, c.wrapped_dek, c.kek_version FROM credentials c WHERE c.id = ?1");
-    let full = |r: &Row<'_>| Ok(CredentialRow { meta: meta(r)?, sealed: r.get(META)?, wrapped_dek: r.get(META + 1)?, kek_version: r.get(META + 2)? });
+    let full = |r: &Row<'_>| {
+        Ok(CredentialRow { meta: meta(r)?, sealed: r.get(META)?, wrapped_dek: r.get(META + 1)?, kek_version: r.get(META + 2)? })
+    };
     Ok(c.prepare_cached(&sql)?.query_row([id], full).optional()?)
 }
 
@@ -179,7 +186,10 @@ pub fn row(c: &Connection, id: CredentialId) -> Result<Option<CredentialRow>, Er
 /// What SQLite says.
 pub fn visible(c: &Connection, workspace: &Name, user: UserId) -> Result<Vec<Credential>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM credentials c WHERE c.scope IN (?1, ?2) ORDER BY c.name, c.scope");
-    let rows = c.prepare_cached(&sql)?.query_map(params![Scope::Workspace(workspace.clone()), Scope::Personal(user)], meta)?.collect::<Result<_, _>>()?;
+    let rows = c
+        .prepare_cached(&sql)?
+        .query_map(params![Scope::Workspace(workspace.clone()), Scope::Personal(user)], meta)?
+        .collect::<Result<_, _>>()?;
     Ok(rows)
 }
 
@@ -197,7 +207,8 @@ pub fn hosts_of(c: &Connection, id: CredentialId) -> Result<Vec<(HostId, Name)>,
 /// # Errors
 /// What SQLite says.
 pub fn bound_to(c: &Connection, host: HostId) -> Result<Vec<Credential>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM bindings b JOIN credentials c ON c.id = b.credential WHERE b.host = ?1 ORDER BY c.name, c.scope");
+    let sql =
+        format!("SELECT {COLUMNS} FROM bindings b JOIN credentials c ON c.id = b.credential WHERE b.host = ?1 ORDER BY c.name, c.scope");
     Ok(c.prepare_cached(&sql)?.query_map([host], meta)?.collect::<Result<_, _>>()?)
 }
 
@@ -208,7 +219,9 @@ pub fn bound_to(c: &Connection, host: HostId) -> Result<Vec<Credential>, Error> 
 pub fn binding(c: &Connection, credential: CredentialId, host: HostId) -> Result<Option<BindingRow>, Error> {
     let sql = "SELECT credential, host, wrapped_dek, kek_version FROM bindings WHERE credential = ?1 AND host = ?2";
     Ok(c.prepare_cached(sql)?
-        .query_row(params![credential, host], |r| Ok(BindingRow { credential: r.get(0)?, host: r.get(1)?, wrapped_dek: r.get(2)?, kek_version: r.get(3)? }))
+        .query_row(params![credential, host], |r| {
+            Ok(BindingRow { credential: r.get(0)?, host: r.get(1)?, wrapped_dek: r.get(2)?, kek_version: r.get(3)? })
+        })
         .optional()?)
 }
 

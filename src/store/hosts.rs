@@ -25,7 +25,9 @@ fn bare(row: &Row<'_>) -> rusqlite::Result<Host> {
 fn complete(c: &Connection, mut host: Host) -> Result<Host, Error> {
     let mut tags = c.prepare_cached("SELECT key, value FROM host_tags WHERE host = ?1")?;
     host.tags = tags.query_map([host.id], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-    let mut keys = c.prepare_cached("SELECT public_key, fingerprint, source, pinned_at FROM host_keys WHERE host = ?1 ORDER BY pinned_at, fingerprint")?;
+    let mut keys = c.prepare_cached(
+        "SELECT public_key, fingerprint, source, pinned_at FROM host_keys WHERE host = ?1 ORDER BY pinned_at, fingerprint",
+    )?;
     host.host_keys = keys
         .query_map([host.id], |r| Ok(HostKey { public_key: r.get(0)?, fingerprint: r.get(1)?, source: r.get(2)?, pinned_at: r.get(3)? }))?
         .collect::<Result<_, _>>()?;
@@ -115,7 +117,10 @@ pub fn remove(c: &Connection, id: HostId) -> Result<(), Error> {
 /// # Errors
 /// What SQLite says.
 pub fn by_name(c: &Connection, workspace: &Name, name: &Name) -> Result<Option<Host>, Error> {
-    let found = c.prepare_cached(&format!("SELECT {COLUMNS} FROM hosts WHERE workspace = ?1 AND name = ?2"))?.query_row([workspace, name], bare).optional()?;
+    let found = c
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM hosts WHERE workspace = ?1 AND name = ?2"))?
+        .query_row([workspace, name], bare)
+        .optional()?;
     found.map(|h| complete(c, h)).transpose()
 }
 
@@ -133,7 +138,9 @@ pub fn by_id(c: &Connection, id: HostId) -> Result<Option<Host>, Error> {
 /// # Errors
 /// What SQLite says.
 pub fn all(c: &Connection, workspace: &Name) -> Result<Vec<Host>, Error> {
-    let bares: Vec<Host> =
-        c.prepare_cached(&format!("SELECT {COLUMNS} FROM hosts WHERE workspace = ?1 ORDER BY name"))?.query_map([workspace], bare)?.collect::<Result<_, _>>()?;
+    let bares: Vec<Host> = c
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM hosts WHERE workspace = ?1 ORDER BY name"))?
+        .query_map([workspace], bare)?
+        .collect::<Result<_, _>>()?;
     bares.into_iter().map(|h| complete(c, h)).collect()
 }

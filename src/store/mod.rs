@@ -91,6 +91,9 @@ pub enum Error {
     /// The writer has stopped.
     #[error("the database is closed")]
     Closed,
+    /// The rows are not those that were sealed last: whoever sealed them now would make a forgery genuine.
+    #[error("the database was changed behind the broker's back")]
+    Tampered,
     /// The state could not be sealed.
     #[error("the vault did not seal the change")]
     Unsealed,
@@ -112,17 +115,25 @@ impl Fault for Error {
         match self {
             Self::Duplicate(_) | Self::InUse(_) => Kind::Conflict,
             Self::Missing(_) => Kind::NotFound,
-            Self::Malformed(_) => Kind::Tampered,
+            Self::Malformed(_) | Self::Tampered => Kind::Tampered,
             Self::Slow(_) => Kind::TimedOut,
-            Self::Full { .. } | Self::Reserve { .. } | Self::Busy | Self::Closed | Self::Unsealed | Self::Version { .. } | Self::Io { .. } => Kind::Unavailable,
+            Self::Full { .. }
+            | Self::Reserve { .. }
+            | Self::Busy
+            | Self::Closed
+            | Self::Unsealed
+            | Self::Version { .. }
+            | Self::Io { .. } => Kind::Unavailable,
             Self::Sqlite(_) => Kind::Bug,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Full { path } | Self::Reserve { path, .. } => Some(format!("free some space: df -h {}", path.parent().unwrap_or(path).display())),
-            Self::Malformed(_) => Some("restore the database from a backup, and find out who wrote to it".to_owned()),
+            Self::Full { path } | Self::Reserve { path, .. } => {
+                Some(format!("free some space: df -h {}", path.parent().unwrap_or(path).display()))
+            }
+            Self::Malformed(_) | Self::Tampered => Some("restore the database from a backup, and find out who wrote to it".to_owned()),
             Self::Version { found, known } if found > known => Some("this home was used by a newer keyward: run that one".to_owned()),
             _ => None,
         }
@@ -148,6 +159,8 @@ impl From<rusqlite::Error> for Error {
 pub trait StateSeal: Send {
     /// The MAC over this epoch and digest; `None` if the keeper has stopped.
     fn seal(&self, epoch: u64, digest: &[u8; 32]) -> Option<[u8; 32]>;
+    /// Whether this state is the one that was sealed last; `None` if the keeper has stopped.
+    fn holds(&self, state: &state::Sealed) -> Option<bool>;
 }
 
 /// Runs a write inside its savepoint. `Ok(true)`: keep it; `Ok(false)`: the caller's own error, roll it back.
@@ -298,7 +311,11 @@ impl Store {
         });
         {
             let reads = self.0.reads.lock().map_err(|_| Error::Closed)?;
-            reads.as_ref().ok_or(Error::Closed)?.try_send(job).map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })?;
+            reads
+                .as_ref()
+                .ok_or(Error::Closed)?
+                .try_send(job)
+                .map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })?;
         }
         told.await.map_err(|_| Error::Closed)?
     }
@@ -347,7 +364,11 @@ impl Store {
 
     fn send(&self, job: Job) -> Result<(), Error> {
         let writes = self.0.writes.lock().map_err(|_| Error::Closed)?;
-        writes.as_ref().ok_or(Error::Closed)?.try_send(job).map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })
+        writes
+            .as_ref()
+            .ok_or(Error::Closed)?
+            .try_send(job)
+            .map_err(|e| if matches!(e, mpsc::TrySendError::Full(_)) { Error::Busy } else { Error::Closed })
     }
 }
 
@@ -398,9 +419,13 @@ fn commit_group(connection: &mut Connection, group: Vec<(bool, Run, Told)>, seal
     let work = || -> Result<(), Error> {
         let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changed = false;
+        let mut held = None;
         for (sealed, run, told) in group {
-            if sealed && seal.is_none() {
-                waiters.push((told, Some(Error::Unsealed)));
+            if sealed && held.is_none() {
+                held = Some(seal.ok_or(Error::Unsealed).and_then(|seal| state::check(&transaction, seal)));
+            }
+            if let (true, Some(Err(refusal))) = (sealed, &held) {
+                waiters.push((told, Some(again(refusal))));
                 continue;
             }
             // The waiter is entered first: whatever fails below, it is told.
@@ -435,6 +460,7 @@ fn again(e: &Error) -> Error {
     match e {
         Error::Full { path } => Error::Full { path: path.clone() },
         Error::Unsealed => Error::Unsealed,
+        Error::Tampered => Error::Tampered,
         Error::Malformed(text) => Error::Malformed(text.clone()),
         Error::Sqlite(rusqlite::Error::SqliteFailure(code, text)) => Error::Sqlite(rusqlite::Error::SqliteFailure(*code, text.clone())),
         other => Error::Malformed(other.to_string()),
@@ -449,6 +475,9 @@ mod tests {
     impl StateSeal for Fixed {
         fn seal(&self, _: u64, digest: &[u8; 32]) -> Option<[u8; 32]> {
             Some(*digest)
+        }
+        fn holds(&self, state: &state::Sealed) -> Option<bool> {
+            Some(state.mac.is_none_or(|mac| mac == state.digest))
         }
     }
 
@@ -469,7 +498,10 @@ mod tests {
         let (good, bad) = tokio::join!(good, bad);
         good.unwrap();
         assert!(matches!(bad, Err(Error::Missing(_))));
-        let n: i64 = store.read(|c| -> Result<i64, Error> { Ok(c.query_row("SELECT count(*) FROM meta WHERE key IN ('a','b')", [], |r| r.get(0))?) }).await.unwrap();
+        let n: i64 = store
+            .read(|c| -> Result<i64, Error> { Ok(c.query_row("SELECT count(*) FROM meta WHERE key IN ('a','b')", [], |r| r.get(0))?) })
+            .await
+            .unwrap();
         assert_eq!(n, 1);
     }
 
@@ -483,6 +515,18 @@ mod tests {
         let sealed = store.read(state::read).await.unwrap();
         assert_eq!(sealed.epoch, 1);
         assert_eq!(sealed.mac, Some(sealed.digest));
+    }
+
+    #[tokio::test]
+    async fn a_forged_row_is_not_sealed_by_the_next_change() {
+        let (_dir, store) = temporary();
+        store.seal_with(Box::new(Fixed)).unwrap();
+        store.change(|_| -> Result<(), Error> { Ok(()) }).await.unwrap();
+        // As somebody with another connection would: a write that no seal covers.
+        store.append(|c| -> Result<(), Error> { Ok(c.execute("INSERT INTO groups VALUES('g', 'wheel')", []).map(drop)?) }).await.unwrap();
+        assert!(matches!(store.change(|_| -> Result<(), Error> { Ok(()) }).await, Err(Error::Tampered)));
+        store.append(|c| -> Result<(), Error> { Ok(c.execute("DELETE FROM groups", []).map(drop)?) }).await.unwrap();
+        store.change(|_| -> Result<(), Error> { Ok(()) }).await.unwrap();
     }
 
     #[tokio::test]

@@ -79,7 +79,14 @@ pub fn begin(c: &Connection, row: &SessionRow) -> Result<(), Error> {
 pub fn end(c: &Connection, id: SessionId, end: End) -> Result<(), Error> {
     c.execute(
         "UPDATE sessions SET ended_at=?2, end_reason=?3, exit_status=?4, bytes_in=?5, bytes_out=?6 WHERE id=?1 AND ended_at IS NULL",
-        params![id, end.at, end.reason, end.exit_status, i64::try_from(end.bytes_in).unwrap_or(i64::MAX), i64::try_from(end.bytes_out).unwrap_or(i64::MAX)],
+        params![
+            id,
+            end.at,
+            end.reason,
+            end.exit_status,
+            i64::try_from(end.bytes_in).unwrap_or(i64::MAX),
+            i64::try_from(end.bytes_out).unwrap_or(i64::MAX)
+        ],
     )?;
     Ok(())
 }
@@ -89,7 +96,9 @@ pub fn end(c: &Connection, id: SessionId, end: End) -> Result<(), Error> {
 /// # Errors
 /// What SQLite says.
 pub fn list(c: &Connection, of: Option<UserId>, live: bool, most: u32) -> Result<Vec<SessionRow>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM sessions WHERE (?1 IS NULL OR user = ?1) AND (?2 = 0 OR ended_at IS NULL) ORDER BY id DESC LIMIT ?3");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sessions WHERE (?1 IS NULL OR user = ?1) AND (?2 = 0 OR ended_at IS NULL) ORDER BY id DESC LIMIT ?3"
+    );
     Ok(c.prepare_cached(&sql)?.query_map(params![of, live, most], session)?.collect::<Result<_, _>>()?)
 }
 
@@ -106,5 +115,7 @@ pub fn by_id(c: &Connection, id: SessionId) -> Result<Option<SessionRow>, Error>
 /// # Errors
 /// What SQLite says.
 pub fn live_with(c: &Connection, credential: CredentialId) -> Result<Vec<SessionId>, Error> {
-    Ok(c.prepare_cached("SELECT id FROM sessions WHERE ended_at IS NULL AND credential = ?1")?.query_map([credential], |r| r.get(0))?.collect::<Result<_, _>>()?)
+    Ok(c.prepare_cached("SELECT id FROM sessions WHERE ended_at IS NULL AND credential = ?1")?
+        .query_map([credential], |r| r.get(0))?
+        .collect::<Result<_, _>>()?)
 }

@@ -45,10 +45,21 @@ pub fn read(connection: &Connection) -> Result<Sealed, Error> {
     let stored: Option<(i64, Vec<u8>)> =
         connection.query_row("SELECT epoch, mac FROM state_seal WHERE one = 1", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (epoch, mac) = match stored {
-        Some((epoch, mac)) => (u64::try_from(epoch).map_err(|_| Error::Malformed("the state's epoch".to_owned()))?, <[u8; 32]>::try_from(mac).ok()),
+        Some((epoch, mac)) => {
+            (u64::try_from(epoch).map_err(|_| Error::Malformed("the state's epoch".to_owned()))?, <[u8; 32]>::try_from(mac).ok())
+        }
         None => (0, None),
     };
     Ok(Sealed { epoch, digest: digest(connection)?, mac })
+}
+
+/// Refuses if the state in the open transaction is not the one that was sealed last.
+pub(super) fn check(connection: &Connection, seal: &dyn StateSeal) -> Result<(), Error> {
+    match seal.holds(&read(connection)?) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::Tampered),
+        None => Err(Error::Unsealed),
+    }
 }
 
 /// Seals the state as it is in the open transaction, with the next epoch.

@@ -35,7 +35,8 @@ pub fn insert(c: &Connection, u: &User) -> Result<(), Error> {
 /// [`Error::Duplicate`] that names what has it.
 pub fn name_is_free(c: &Connection, name: &Name) -> Result<(), Error> {
     for (table, what) in [("users", "user"), ("groups", "group"), ("hosts", "host")] {
-        let taken: bool = c.prepare_cached(&format!("SELECT EXISTS(SELECT 1 FROM {table} WHERE name = ?1)"))?.query_row([name], |r| r.get(0))?;
+        let taken: bool =
+            c.prepare_cached(&format!("SELECT EXISTS(SELECT 1 FROM {table} WHERE name = ?1)"))?.query_row([name], |r| r.get(0))?;
         if taken {
             return Err(Error::Duplicate(format!("a {what} named {name}")));
         }
@@ -137,8 +138,12 @@ pub fn insert_key(c: &Connection, k: &UserKey) -> Result<(), Error> {
 /// # Errors
 /// What SQLite says.
 pub fn keys_of(c: &Connection, id: UserId) -> Result<Vec<UserKey>, Error> {
-    let mut s = c.prepare_cached("SELECT user, fingerprint, public_key, comment, added_at FROM user_keys WHERE user = ?1 ORDER BY added_at, fingerprint")?;
-    let rows = s.query_map([id], |r| Ok(UserKey { user: r.get(0)?, fingerprint: r.get(1)?, public_key: r.get(2)?, comment: r.get(3)?, added_at: r.get(4)? }))?;
+    let mut s = c.prepare_cached(
+        "SELECT user, fingerprint, public_key, comment, added_at FROM user_keys WHERE user = ?1 ORDER BY added_at, fingerprint",
+    )?;
+    let rows = s.query_map([id], |r| {
+        Ok(UserKey { user: r.get(0)?, fingerprint: r.get(1)?, public_key: r.get(2)?, comment: r.get(3)?, added_at: r.get(4)? })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -196,7 +201,9 @@ pub fn groups(c: &Connection) -> Result<Vec<Group>, Error> {
 /// # Errors
 /// What SQLite says.
 pub fn groups_of(c: &Connection, id: UserId) -> Result<Vec<GroupId>, Error> {
-    Ok(c.prepare_cached("SELECT grp FROM members WHERE user = ?1 ORDER BY grp")?.query_map([id], |r| r.get(0))?.collect::<Result<_, _>>()?)
+    Ok(c.prepare_cached("SELECT grp FROM members WHERE user = ?1 ORDER BY grp")?
+        .query_map([id], |r| r.get(0))?
+        .collect::<Result<_, _>>()?)
 }
 
 /// Removes a group and the grants to it.
@@ -214,6 +221,7 @@ pub fn remove_group(c: &Connection, id: GroupId) -> Result<(), Error> {
 /// # Errors
 /// What SQLite says.
 pub fn set_member(c: &Connection, group: GroupId, user: UserId, member: bool) -> Result<bool, Error> {
-    let sql = if member { "INSERT OR IGNORE INTO members(grp, user) VALUES(?1, ?2)" } else { "DELETE FROM members WHERE grp = ?1 AND user = ?2" };
+    let sql =
+        if member { "INSERT OR IGNORE INTO members(grp, user) VALUES(?1, ?2)" } else { "DELETE FROM members WHERE grp = ?1 AND user = ?2" };
     Ok(c.execute(sql, params![group, user])? > 0)
 }

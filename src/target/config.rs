@@ -83,7 +83,8 @@ impl Config {
     /// russh's configuration for a host with these pins; `only` restricts the key algorithms to these.
     pub(super) fn client(&self, pinned: &[Algorithm], only: Option<Vec<Algorithm>>) -> Arc<client::Config> {
         Arc::new(client::Config {
-            client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION")))),
+            // As at the front: OpenSSH's server says `eow@openssh.com` only to clients that are like its own.
+            client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-OpenSSH_compatible_Keyward_", env!("CARGO_PKG_VERSION")))),
             window_size: self.window,
             maximum_packet_size: self.max_packet,
             preferred: Preferred {

@@ -50,7 +50,8 @@ impl Dialed {
 /// [`Error::Unreachable`], [`Error::TimedOut`], [`Error::Negotiation`], [`Error::NotPinned`], [`Error::KeyChanged`].
 pub async fn dial(config: &Config, host: &Host) -> Result<Dialed, Error> {
     let pins: Vec<String> = host.host_keys.iter().map(|k| k.fingerprint.clone()).collect();
-    let kinds: Vec<Algorithm> = host.host_keys.iter().filter_map(|k| PublicKey::from_openssh(&k.public_key).ok()).map(|k| k.algorithm()).collect();
+    let kinds: Vec<Algorithm> =
+        host.host_keys.iter().filter_map(|k| PublicKey::from_openssh(&k.public_key).ok()).map(|k| k.algorithm()).collect();
     let trust = match (pins.is_empty(), host.trust_first_use) {
         (false, _) => Trust::Pinned(pins.clone()),
         (true, true) => Trust::FirstUse,
@@ -90,7 +91,9 @@ pub async fn probe(config: &Config, address: &Address) -> Result<Vec<ProvenKey>,
             // A host without a key of this kind says so by having no common algorithm.
             (None, Ok(Err(russh::Error::NoCommonAlgo { .. }))) => {}
             (None, Ok(Err(e))) => last = Some(Error::Negotiation { address: address.clone(), why: e.to_string() }),
-            (None, Err(_)) => return Err(Error::TimedOut { address: address.clone(), step: "key exchange", limit: config.handshake_timeout }),
+            (None, Err(_)) => {
+                return Err(Error::TimedOut { address: address.clone(), step: "key exchange", limit: config.handshake_timeout });
+            }
             (None, Ok(Ok(_))) => {}
         }
     }

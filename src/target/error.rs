@@ -100,9 +100,15 @@ impl Error {
     pub fn hint_for(&self, host: &crate::model::Name) -> Option<String> {
         match self {
             Self::NotPinned { .. } => Some(format!("an admin checks and pins it: keyward host trust {host}")),
-            Self::KeyChanged { .. } => Some(format!("nothing was sent to it. If the change is legitimate, an admin runs: keyward host trust {host}")),
-            Self::Refused { .. } => Some("it was tried once and is not tried again: check it with whoever keeps this credential".to_owned()),
-            Self::PromptUnanswered(_) => Some(format!("connect once with a terminal, and let others share it: ssh -t -o ControlMaster=yes … {host}")),
+            Self::KeyChanged { .. } => {
+                Some(format!("nothing was sent to it. If the change is legitimate, an admin runs: keyward host trust {host}"))
+            }
+            Self::Refused { .. } => {
+                Some("it was tried once and is not tried again: check it with whoever keeps this credential".to_owned())
+            }
+            Self::PromptUnanswered(_) => {
+                Some(format!("connect once with a terminal, and let others share it: ssh -t -o ControlMaster=yes … {host}"))
+            }
             _ => self.hint(),
         }
     }
@@ -119,8 +125,12 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unreachable { address, .. } => Some(format!("is it up, and is the address right? From the broker: nc -z {} {}", address.host, address.port)),
-            Self::TimedOut { .. } => Some("the limits are connect_timeout, handshake_timeout and login_timeout under [host] in broker.toml".to_owned()),
+            Self::Unreachable { address, .. } => {
+                Some(format!("is it up, and is the address right? From the broker: nc -z {} {}", address.host, address.port))
+            }
+            Self::TimedOut { .. } => {
+                Some("the limits are connect_timeout, handshake_timeout and login_timeout under [host] in broker.toml".to_owned())
+            }
             Self::NoMethod { .. } => Some("attach a credential of another kind".to_owned()),
             Self::Vault(e) => e.hint(),
             _ => None,

@@ -39,7 +39,10 @@ pub(super) struct HostHandler {
 pub(super) fn proven(key: &PublicKey) -> ProvenKey {
     let mut bare = key.clone();
     bare.set_comment("");
-    ProvenKey { public_key: bare.to_openssh().unwrap_or_default().trim().to_owned(), fingerprint: key.fingerprint(HashAlg::Sha256).to_string() }
+    ProvenKey {
+        public_key: bare.to_openssh().unwrap_or_default().trim().to_owned(),
+        fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+    }
 }
 
 impl client::Handler for HostHandler {

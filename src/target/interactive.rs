@@ -25,7 +25,8 @@ pub struct Prompt {
 }
 
 /// Words for "password" that a prompt for one has, in the languages that PAM speaks most.
-const PASSWORD_WORDS: [&str; 10] = ["password", "passwort", "kennwort", "mot de passe", "contraseña", "senha", "wachtwoord", "пароль", "パスワード", "密码"];
+const PASSWORD_WORDS: [&str; 10] =
+    ["password", "passwort", "kennwort", "mot de passe", "contraseña", "senha", "wachtwoord", "пароль", "パスワード", "密码"];
 
 /// Whether one hidden question asks for the password, and not for a code or a new password.
 pub(super) fn asks_for_password(prompts: &[(String, bool)]) -> bool {
@@ -36,9 +37,20 @@ pub(super) fn asks_for_password(prompts: &[(String, bool)]) -> bool {
 }
 
 /// Asks the person. `None`: there is nobody to ask, or no answer came.
-pub(super) async fn ask(to: &mpsc::Sender<Prompt>, instructions: &str, text: &str, echo: bool, limit: std::time::Duration) -> Option<Secret> {
+pub(super) async fn ask(
+    to: &mpsc::Sender<Prompt>,
+    instructions: &str,
+    text: &str,
+    echo: bool,
+    limit: std::time::Duration,
+) -> Option<Secret> {
     let (answer, answered) = oneshot::channel();
-    let prompt = Prompt { instructions: printable(instructions.trim(), 2000), text: printable(text.trim_end_matches(['\n', '\r']), 500), echo, answer };
+    let prompt = Prompt {
+        instructions: printable(instructions.trim(), 2000),
+        text: printable(text.trim_end_matches(['\n', '\r']), 500),
+        echo,
+        answer,
+    };
     to.send(prompt).await.ok()?;
     tokio::time::timeout(limit, answered).await.ok()?.ok()
 }
@@ -53,7 +65,15 @@ mod tests {
         assert!(asks_for_password(&one("Password: ", false)));
         assert!(asks_for_password(&one("(root@web-1) Password:", false)));
         assert!(asks_for_password(&one("Mot de passe : ", false)));
-        for (text, echo) in [("Password: ", true), ("Verification code: ", false), ("One-time password (OATH): ", false), ("New password: ", false), ("Retype new password: ", false), ("", false), ("PIN: ", false)] {
+        for (text, echo) in [
+            ("Password: ", true),
+            ("Verification code: ", false),
+            ("One-time password (OATH): ", false),
+            ("New password: ", false),
+            ("Retype new password: ", false),
+            ("", false),
+            ("PIN: ", false),
+        ] {
             assert!(!asks_for_password(&one(text, echo)), "{text:?}");
         }
         assert!(!asks_for_password(&[]));

@@ -37,13 +37,18 @@ impl Dialed {
         let hash = matches!(key.algorithm(), Algorithm::Rsa { .. }).then_some(HashAlg::Sha256);
         let limit = self.config.login_timeout;
         let attempt = self.handle.authenticate_publickey_with(login, key, hash, &mut signer);
-        let answer = timeout(limit, attempt).await.map_err(|_| Error::TimedOut { address: self.address.clone(), step: "sign-in", limit })??;
+        let answer =
+            timeout(limit, attempt).await.map_err(|_| Error::TimedOut { address: self.address.clone(), step: "sign-in", limit })??;
         match answer {
             AuthResult::Success => Ok("publickey"),
-            AuthResult::Failure { remaining_methods, partial_success: true } if remaining_methods.contains(&MethodKind::KeyboardInteractive) => {
+            AuthResult::Failure { remaining_methods, partial_success: true }
+                if remaining_methods.contains(&MethodKind::KeyboardInteractive) =>
+            {
                 self.interactive(login, None, prompts).await.map(|()| "publickey,keyboard-interactive")
             }
-            AuthResult::Failure { remaining_methods, partial_success: true } => Err(Error::NoMethod { have: "private key alone", offered: names(&remaining_methods) }),
+            AuthResult::Failure { remaining_methods, partial_success: true } => {
+                Err(Error::NoMethod { have: "private key alone", offered: names(&remaining_methods) })
+            }
             AuthResult::Failure { .. } if self.handle.is_closed() => Err(Error::Lost("during the sign-in".to_owned())),
             AuthResult::Failure { .. } => Err(Error::Refused { method: "publickey", login: login.to_owned() }),
         }
@@ -64,7 +69,9 @@ impl Dialed {
             let answer = timeout(limit, self.handle.authenticate_password(login, password)).await.map_err(|_| late(&self.address))?;
             return match answer {
                 Ok(AuthResult::Success) => Ok("password"),
-                Ok(AuthResult::Failure { remaining_methods, partial_success: true }) if remaining_methods.contains(&MethodKind::KeyboardInteractive) => {
+                Ok(AuthResult::Failure { remaining_methods, partial_success: true })
+                    if remaining_methods.contains(&MethodKind::KeyboardInteractive) =>
+                {
                     self.interactive(login, None, prompts).await.map(|()| "password,keyboard-interactive")
                 }
                 Ok(_) if self.handle.is_closed() => Err(Error::Lost("during the sign-in".to_owned())),
@@ -110,14 +117,18 @@ impl Dialed {
                 }
                 let intro = [name.as_str(), instructions.as_str()].join(" ");
                 for (text, echo) in &asked {
-                    let Some(typed) = ask(prompts, &intro, text, *echo, self.config.prompt_timeout).await.filter(|typed| !typed.is_empty()) else {
+                    let Some(typed) = ask(prompts, &intro, text, *echo, self.config.prompt_timeout).await.filter(|typed| !typed.is_empty())
+                    else {
                         return Err(Error::PromptUnanswered(crate::model::printable(text.trim(), 80)));
                     };
                     answers.push(spell(&typed)?);
                 }
             }
             let respond = self.handle.authenticate_keyboard_interactive_respond(answers);
-            answer = timeout(limit, respond).await.map_err(|_| Error::TimedOut { address: self.address.clone(), step: "sign-in", limit })?.map_err(lost)?;
+            answer = timeout(limit, respond)
+                .await
+                .map_err(|_| Error::TimedOut { address: self.address.clone(), step: "sign-in", limit })?
+                .map_err(lost)?;
         }
         Err(Error::Refused { method: "keyboard-interactive", login: login.to_owned() })
     }

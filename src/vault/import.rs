@@ -71,8 +71,12 @@ impl Fault for Error {
                 Self::UnsupportedKey(_) | Self::TooShort => {
                     "make a new key and give its public half to the host: ssh-keygen -t ed25519 -f KEY"
                 }
-                Self::NotAKey => "give the private key's file as it is, from -----BEGIN to -----END",
-                _ => return None,
+                Self::NotAKey | Self::Incomplete => "give the private key's file as it is, from -----BEGIN to -----END",
+                Self::MoreThanOne => "give one key at a time",
+                Self::NeedsPassphrase => "give its passphrase: run the command on a terminal, or with --key FILE pipe the passphrase in",
+                Self::WrongPassphrase => "try again; whether it is the right one tells: ssh-keygen -y -f KEY",
+                Self::PublicKeyGiven => "give the file without .pub: --key ~/.ssh/id_ed25519",
+                Self::Damaged | Self::Unreadable => "see whether OpenSSH reads it: ssh-keygen -y -f KEY",
             }
             .to_owned(),
         )

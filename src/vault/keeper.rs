@@ -148,6 +148,11 @@ impl StateSeal for Keeper {
         let digest = *digest;
         self.ask_now(move |ring| ring.seal_state(epoch, &digest))
     }
+
+    fn holds(&self, state: &crate::store::state::Sealed) -> Option<bool> {
+        let state = state.clone();
+        self.ask_now(move |ring| Some(ring.verify(&state).is_ok()))
+    }
 }
 
 impl audit::Signer for Keeper {

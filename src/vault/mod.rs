@@ -36,6 +36,7 @@ pub use lease::{Lease, Means, Signer};
 use crate::audit::{Audited, Signer as CheckpointSigner};
 use crate::authz::Permit;
 use crate::clock::Clock;
+pub use crate::model::Form;
 use crate::model::{Credential, CredentialId, CredentialKind, HostBinding, HostId, Login, Name, Scope};
 use crate::secret::Secret;
 use crate::store::Store;
@@ -84,15 +85,6 @@ pub struct Draft {
     pub form: Form,
     /// 1 for a new credential, one more for each new secret.
     pub version: u32,
-}
-
-/// What a secret is, as it is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Form {
-    /// A password.
-    Password,
-    /// The file of a private key, in any format that is read.
-    PrivateKey,
 }
 
 /// Rows to be written in one change.

@@ -75,7 +75,9 @@ pub enum CredentialVerb {
     /// Print the public half of a key, for authorized_keys
     PublicKey(Which),
     /// Change a credential; a new secret or account is bound anew to its hosts
-    #[command(after_help = "EXAMPLES:\n  keyward credential edit deploy --key ~/.ssh/deploy_new\n  keyward credential edit root --password --username admin")]
+    #[command(
+        after_help = "EXAMPLES:\n  keyward credential edit deploy --key ~/.ssh/deploy_new\n  keyward credential edit root --password --username admin"
+    )]
     Edit {
         /// Which
         #[command(flatten)]

@@ -12,8 +12,10 @@ pub enum UserVerb {
     /// Add a person
     ///
     /// Public keys are lines of OpenSSH (ed25519, ecdsa, rsa from 2048 bits, sk- keys); a key belongs to one person.
-    #[command(after_help = "EXAMPLES:\n  keyward user add alice --key ~/alice.pub\n  ssh-add -L | keyward user add bob --key - --role auditor\n  \
-                            keyward user add carol --key 'ssh-ed25519 AAAA… carol@laptop' --uid 1003")]
+    #[command(
+        after_help = "EXAMPLES:\n  keyward user add alice --key ~/alice.pub\n  ssh-add -L | keyward user add bob --key - --role auditor\n  \
+                            keyward user add carol --key 'ssh-ed25519 AAAA… carol@laptop' --uid 1003"
+    )]
     Add {
         /// What they are called: letters, digits, `.`, `_`, `-`
         name: Name,
@@ -58,7 +60,9 @@ pub enum UserVerb {
 #[derive(Debug, Subcommand)]
 pub enum KeyVerb {
     /// Add public keys to a person
-    #[command(after_help = "EXAMPLES:\n  keyward user key add alice ~/.ssh/id_ed25519.pub\n  curl -s https://example.org/alice.keys | keyward user key add alice -")]
+    #[command(
+        after_help = "EXAMPLES:\n  keyward user key add alice ~/.ssh/id_ed25519.pub\n  curl -s https://example.org/alice.keys | keyward user key add alice -"
+    )]
     Add {
         /// Whose
         name: Name,

@@ -43,7 +43,9 @@ pub enum ExportFormat {
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
     /// List entries, oldest first: the newest that match
-    #[command(after_help = "EXAMPLES:\n  keyward audit list --since 2h\n  keyward audit list --user alice --host web-1 --since 2026-11-01 --limit 1000")]
+    #[command(
+        after_help = "EXAMPLES:\n  keyward audit list --since 2h\n  keyward audit list --user alice --host web-1 --since 2026-11-01 --limit 1000"
+    )]
     List {
         /// Only from this time on, or since so long ago: 2h
         #[arg(long, value_name = "TIME", value_parser = since)]

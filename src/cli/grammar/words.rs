@@ -78,7 +78,9 @@ pub(super) fn time(text: &str) -> Result<Time, String> {
 /// A point in time, or how long ago: `2h`.
 pub(super) fn since(text: &str) -> Result<Time, String> {
     match seconds(text) {
-        Ok(ago) => Ok(Time::from_millis(Clock::System.now().millis().saturating_sub(i64::try_from(ago.saturating_mul(1000)).unwrap_or(i64::MAX)))),
+        Ok(ago) => {
+            Ok(Time::from_millis(Clock::System.now().millis().saturating_sub(i64::try_from(ago.saturating_mul(1000)).unwrap_or(i64::MAX))))
+        }
         Err(_) => Time::parse(text).map_err(|e| format!("{e}, or how long ago: 2h")),
     }
 }

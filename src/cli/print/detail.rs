@@ -3,7 +3,9 @@
 use super::list::{address, at, bytes, conditions, joined, keys, or_dash, state, tags};
 use super::table::{facts, table};
 use super::{Rendered, Style, line};
-use crate::control::{CredentialView, Data, ExplainedView, GrantView, HostView, ProbedView, SessionView, SshConfigView, StatusView, UserView, VerdictView};
+use crate::control::{
+    CredentialView, Data, ExplainedView, GrantView, HostView, ProbedView, SessionView, SshConfigView, StatusView, UserView, VerdictView,
+};
 use crate::model::printable;
 
 /// One view.
@@ -146,7 +148,9 @@ fn explained(v: &ExplainedView, style: &Style) -> String {
     let rows: Vec<Vec<String>> = v
         .grants
         .iter()
-        .map(|g| vec![g.id.to_string(), g.to.clone(), g.hosts.clone(), g.outcome.clone(), if g.decides { "decides" } else { "" }.to_owned()])
+        .map(|g| {
+            vec![g.id.to_string(), g.to.clone(), g.hosts.clone(), g.outcome.clone(), if g.decides { "decides" } else { "" }.to_owned()]
+        })
         .collect();
     if !rows.is_empty() {
         out.push('\n');

@@ -71,7 +71,9 @@ pub(super) fn bytes(count: u64) -> String {
 
 fn users(list: &[UserView], style: &Style) -> String {
     let state = |u: &UserView| if u.disabled { "disabled" } else { "enabled" }.to_owned();
-    let rows = list.iter().map(|u| vec![u.name.to_string(), u.role.to_string(), state(u), u.keys.len().to_string(), joined(&u.groups), or_dash(u.uid.as_ref())]);
+    let rows = list.iter().map(|u| {
+        vec![u.name.to_string(), u.role.to_string(), state(u), u.keys.len().to_string(), joined(&u.groups), or_dash(u.uid.as_ref())]
+    });
     table(&["NAME", "ROLE", "STATE", "KEYS", "GROUPS", "UID"], rows.collect(), style)
 }
 
@@ -110,8 +112,14 @@ pub(super) fn conditions(g: &GrantView) -> String {
     words.extend(g.from.as_ref().map(|f| format!("from {f}")));
     words.extend(g.until.map(|u| format!("until {}", at(u))));
     words.extend(g.between.as_ref().map(|b| format!("{b} UTC")));
-    words.extend(g.max_session_s.map(|s| format!("at most {s} s")));
+    words.extend(g.max_session_s.map(|s| format!("at most {}", duration(s))));
     words.join(", ")
+}
+
+/// As it is written in `--max-session`: `8h`, `1h30m`.
+fn duration(seconds: u64) -> String {
+    let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect()
 }
 
 fn grants(list: &[GrantView], style: &Style) -> String {
@@ -132,7 +140,16 @@ pub(super) fn state(s: &SessionView) -> String {
 fn sessions(list: &[SessionView], style: &Style) -> String {
     let rows = list.iter().map(|s| {
         let moved = format!("{} / {}", bytes(s.bytes_in), bytes(s.bytes_out));
-        vec![s.id.to_string(), s.user.to_string(), s.host.to_string(), or_dash(s.credential.as_ref()), at(s.started_at), state(s), moved, s.client.clone()]
+        vec![
+            s.id.to_string(),
+            s.user.to_string(),
+            s.host.to_string(),
+            or_dash(s.credential.as_ref()),
+            at(s.started_at),
+            state(s),
+            moved,
+            s.client.clone(),
+        ]
     });
     table(&["ID", "USER", "HOST", "CREDENTIAL", "STARTED", "STATE", "IN / OUT", "CLIENT"], rows.collect(), style)
 }
@@ -140,7 +157,16 @@ fn sessions(list: &[SessionView], style: &Style) -> String {
 fn entries(list: &[EntryView], style: &Style) -> String {
     let text = |e: &EntryView, key: &str| e.body.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
     let rows = list.iter().map(|e| {
-        let mut row = vec![e.seq.to_string(), at(e.at), text(e, "event"), text(e, "actor"), text(e, "host"), text(e, "credential"), text(e, "outcome"), text(e, "reason")];
+        let mut row = vec![
+            e.seq.to_string(),
+            at(e.at),
+            text(e, "event"),
+            text(e, "actor"),
+            text(e, "host"),
+            text(e, "credential"),
+            text(e, "outcome"),
+            text(e, "reason"),
+        ];
         if style.verbose {
             row.push(text(e, "session"));
             row.push(e.body.get("detail").map(ToString::to_string).unwrap_or_default());

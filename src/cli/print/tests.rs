@@ -64,7 +64,7 @@ fn sessions_have_the_keys_of_the_contract() {
         channels: Some(1),
     };
     let text = shown(Data::Sessions(vec![session.clone()])).stdout;
-    assert!(text.contains("live") && text.contains("10 B / 1.4 MiB") && text.contains("2026-11-18 17:06:40Z"), "{text}");
+    assert!(text.contains("live") && text.contains("10 B / 1.4 MiB") && text.contains("2026-11-18 11:06:40Z"), "{text}");
     let json = render(&Reply::of(Data::Sessions(vec![session])), &Style { json: true, ..Style::default() }).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     for key in "id user host credential client started_at ended_at end_reason exit_status bytes_in bytes_out recording".split(' ') {
@@ -134,7 +134,12 @@ fn a_lie_in_the_log_is_an_exit_status() {
 
 #[test]
 fn ssh_config_is_pasted_as_it_stands() {
-    let view = SshConfigView { user: "alice".parse().unwrap(), broker: "broker.example.org".to_owned(), port: 2222, hosts: vec!["web-1".parse().unwrap()] };
+    let view = SshConfigView {
+        user: "alice".parse().unwrap(),
+        broker: "broker.example.org".to_owned(),
+        port: 2222,
+        hosts: vec!["web-1".parse().unwrap()],
+    };
     let text = shown(Data::SshConfig(view)).stdout;
     assert_eq!(text, "Host web-1\n    HostName broker.example.org\n    Port 2222\n    User web-1\n\n");
 }

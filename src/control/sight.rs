@@ -1,0 +1,88 @@
+//! Which hosts a caller sees, and what of them: all for those who run or audit the broker, else what was granted.
+
+use rusqlite::Connection;
+
+use super::desk::Call;
+use super::error::Error;
+use super::rights::{Reach, Verb, sees};
+use super::view::{HostView, PERSONAL};
+use crate::authz;
+use crate::model::{Credential, Host, Name, UserId};
+use crate::store::{self, credentials, grants, hosts, users};
+
+impl Call<'_> {
+    /// A host that the caller may see; for all others the answer is the one for none.
+    pub(super) async fn host(&self, name: Name) -> Result<Host, Error> {
+        let (workspace, wanted) = (self.workspace.clone(), name.clone());
+        let found = self.parts.store.read(move |c| hosts::by_name(c, &workspace, &wanted)).await?;
+        let missing = || Error::no_such("host", &name, "host list");
+        let host = found.ok_or_else(missing)?;
+        if self.reach_of(Verb::HostSee) == Reach::All || self.granted_hosts().await?.iter().any(|h| h.id == host.id) {
+            Ok(host)
+        } else {
+            Err(missing())
+        }
+    }
+
+    /// The hosts that the caller may see.
+    pub(super) async fn visible_hosts(&self) -> Result<Vec<Host>, Error> {
+        if self.reach_of(Verb::HostSee) == Reach::All {
+            let workspace = self.workspace.clone();
+            return Ok(self.parts.store.read(move |c| hosts::all(c, &workspace)).await?);
+        }
+        self.granted_hosts().await
+    }
+
+    /// The hosts that the caller was granted, also where a condition (network, hour) does not hold just now.
+    pub(super) async fn granted_hosts(&self) -> Result<Vec<Host>, Error> {
+        self.hosts_granted_to(self.actor.id).await
+    }
+
+    /// The hosts that a person was granted.
+    pub(super) async fn hosts_granted_to(&self, user: UserId) -> Result<Vec<Host>, Error> {
+        let (workspace, now) = (self.workspace.clone(), self.now());
+        let granted = self
+            .parts
+            .store
+            .read(move |c| -> Result<Vec<Host>, store::Error> {
+                let Some(user) = users::by_id(c, user)? else { return Ok(Vec::new()) };
+                let groups = users::groups_of(c, user.id)?;
+                let mine: Vec<_> = grants::all(c, &workspace)?
+                    .into_iter()
+                    .filter(|g| super::grants::is_given_to(g, user.id, &groups) && g.until.is_none_or(|until| now < until))
+                    .collect();
+                Ok(hosts::all(c, &workspace)?.into_iter().filter(|h| mine.iter().any(|g| g.hosts.covers(&h.name, &h.tags))).collect())
+            })
+            .await?;
+        Ok(granted)
+    }
+
+    pub(super) async fn view(&self, host: &Host) -> Result<HostView, Error> {
+        let (me, host) = (self.actor.id, host.clone());
+        Ok(self.parts.store.read(move |c| host_view(c, &hosts::by_id(c, host.id)?.unwrap_or(host), me)).await?)
+    }
+}
+
+pub(super) fn host_view(c: &Connection, host: &Host, me: UserId) -> Result<HostView, store::Error> {
+    let shown = |cr: &Credential| if sees(me, &cr.scope) { cr.name.to_string() } else { PERSONAL.to_owned() };
+    Ok(HostView {
+        name: host.name.clone(),
+        address: host.address.host.clone(),
+        port: host.address.port,
+        tags: host.tags.clone(),
+        credential: credentials::chosen(c, host.id, None)?.as_ref().map(shown),
+        via: None,
+        host_keys: host.host_keys.clone(),
+        id: host.id,
+        trust_first_use: host.trust_first_use,
+        my_credential: credentials::chosen(c, host.id, Some(me))?.as_ref().map(shown),
+        attached: credentials::bound_to(c, host.id)?.iter().map(shown).collect(),
+        created_at: host.created_at,
+    })
+}
+
+/// What the law says about a person on a host, from one snapshot.
+pub(super) fn facts(c: &Connection, user: UserId, host: &Host) -> Result<Option<authz::Facts>, store::Error> {
+    let Some(user) = users::by_id(c, user)? else { return Ok(None) };
+    Ok(Some(authz::Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host: host.clone() }))
+}

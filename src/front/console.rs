@@ -1,0 +1,213 @@
+//! The ssh console: the same verbs, for whoever signed in with a stock client. Parses, asks and prints as the local
+//! program does; reads no file of the broker's machine, and knows nothing of channels but three streams.
+
+mod streams;
+#[cfg(test)]
+mod tests;
+mod wants;
+
+use clap::Parser;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::cli::fail::{self, Exit, Failure};
+use crate::cli::grammar::{Call, Cli, Color, Follow};
+use crate::cli::print::{self, Style, Trust};
+use crate::control::{Caller, Command, Data, Desk, Error, Reply, Secrets, SshConfigView};
+use crate::fault::{Fault, Kind};
+
+use streams::{Gone, Streams};
+use wants::{Unasked, secrets, texts};
+
+/// What the client's side is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// Whether the client asked for a terminal.
+    pub terminal: bool,
+    /// How wide it is.
+    pub width: Option<u16>,
+}
+
+/// Runs the verb in `words`, the bytes of the command as they came; without words shows the hosts that the person may
+/// use. Returns the exit status.
+pub async fn run<I, O, E>(desk: &Desk, caller: Caller, words: &[u8], stdin: I, stdout: &mut O, stderr: &mut E, screen: Screen) -> u32
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    let mut streams = Streams::new(stdin, stdout, stderr, screen.terminal);
+    let exit = match converse(desk, caller, words, &mut streams, screen).await {
+        Ok(exit) => exit,
+        Err(Stop::Told(failure, color)) => match streams.err(&failure.render(color)).await {
+            Ok(()) => failure.exit,
+            Err(Gone) => Exit::Failed,
+        },
+        Err(Stop::Usage(text)) => match streams.err(&text).await {
+            Ok(()) => Exit::Usage,
+            Err(Gone) => Exit::Failed,
+        },
+        Err(Stop::Gone) => Exit::Failed,
+    };
+    streams.flush().await;
+    u32::from(exit.status())
+}
+
+/// Why a conversation ended early.
+enum Stop {
+    Told(Failure, bool),
+    Usage(String),
+    Gone,
+}
+
+impl From<Gone> for Stop {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+fn refused(failure: Failure, style: &Style) -> Stop {
+    Stop::Told(failure, style.error_color)
+}
+
+async fn converse<I, O, E>(
+    desk: &Desk,
+    mut caller: Caller,
+    words: &[u8],
+    streams: &mut Streams<'_, I, O, E>,
+    screen: Screen,
+) -> Result<Exit, Stop>
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    let words = split(words)?;
+    if words.is_empty() {
+        let view = desk.reachable_hosts(&caller).await.map_err(|e| Stop::Told(Failure::of(&e), screen.terminal))?;
+        streams.out(&greeting(&view)).await?;
+        return Ok(Exit::Done);
+    }
+    let cli = match Cli::try_parse_from(std::iter::once("keyward".to_owned()).chain(words.iter().cloned())) {
+        Ok(cli) => cli,
+        Err(e) if e.use_stderr() => return Err(Stop::Usage(fail::usage(&e, &words))),
+        Err(e) => {
+            streams.out(&e.render().to_string()).await?;
+            return Ok(Exit::Done);
+        }
+    };
+    let style = style_of(&cli, screen);
+    caller.workspace = cli.globals.workspace.clone();
+    let texts = texts(&cli.verb, streams).await.map_err(|e| e.into_stop(&style))?;
+    let Some(Call { command, secret, follow }) = cli.verb.call(texts).map_err(|f| refused(f, &style))? else {
+        let hint = "log in to the broker's machine and run it there";
+        return Err(refused(Failure::new(Exit::Usage, "this verb is the local program's: it does nothing over ssh", hint), &style));
+    };
+    let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
+    let reply = send(desk, &caller, command, secrets, streams, &style).await?;
+    match follow {
+        Follow::Print => show(&reply, &style, streams).await,
+        Follow::Confirm(name) => {
+            show(&reply, &style, streams).await?;
+            let Data::Probed(probed) = &reply.data else { return Ok(Exit::Done) };
+            match print::verdict_on(probed) {
+                Trust::Settled => Ok(Exit::Done),
+                Trust::Ask(question) if screen.terminal => {
+                    let answer = streams.line(&format!("{question} [y/N] "), true).await.map_err(|e| Unasked::from(e).into_stop(&style))?;
+                    if !matches!(answer.as_slice(), b"y" | b"Y" | b"yes" | b"Yes") {
+                        return Err(refused(
+                            Failure::new(Exit::Failed, "nothing was pinned", format!("keyward host trust {name}")),
+                            &style,
+                        ));
+                    }
+                    let fingerprints = probed.keys.iter().map(|k| k.fingerprint.clone()).collect();
+                    let reply = send(desk, &caller, Command::HostTrust { name, fingerprints }, Secrets::none(), streams, &style).await?;
+                    streams.err(&print::render(&reply, &style).stderr).await?;
+                    Ok(Exit::Done)
+                }
+                Trust::Ask(_) => Err(refused(print::unconfirmed(probed), &style)),
+            }
+        }
+    }
+}
+
+/// The words of a command, split as a shell would split them.
+fn split(words: &[u8]) -> Result<Vec<String>, Stop> {
+    let wrong =
+        |why: &str| Stop::Told(Failure::new(Exit::Usage, format!("the command cannot be read: {why}"), "see what there is: --help"), false);
+    let text = std::str::from_utf8(words).map_err(|_| wrong("it is no UTF-8"))?;
+    shell_words::split(text).map_err(|_| wrong("a quote is not closed"))
+}
+
+fn style_of(cli: &Cli, screen: Screen) -> Style {
+    let color = match cli.globals.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => screen.terminal,
+    };
+    let Screen { width, .. } = screen;
+    Style { json: cli.globals.json, quiet: cli.globals.quiet, verbose: cli.globals.verbose, color, error_color: color, width }
+}
+
+async fn show<I, O, E>(reply: &Reply, style: &Style, streams: &mut Streams<'_, I, O, E>) -> Result<Exit, Stop>
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    let rendered = print::render(reply, style);
+    streams.out(&rendered.stdout).await?;
+    streams.err(&rendered.stderr).await?;
+    Ok(print::exit_of(reply))
+}
+
+/// Calls the desk; pieces of a long answer go out as they come.
+async fn send<I, O, E>(
+    desk: &Desk,
+    caller: &Caller,
+    command: Command,
+    secrets: Secrets,
+    streams: &mut Streams<'_, I, O, E>,
+    style: &Style,
+) -> Result<Reply, Stop>
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    let (out, mut pieces) = tokio::sync::mpsc::channel::<String>(4);
+    let work = async move { desk.handle(caller.clone(), command, secrets, &out).await };
+    let pump = async {
+        while let Some(piece) = pieces.recv().await {
+            if streams.out(&print::piece(&piece, style)).await.is_err() {
+                pieces.close();
+                return Err(Stop::Gone);
+            }
+        }
+        Ok(())
+    };
+    let (result, pumped): (Result<Reply, Error>, Result<(), Stop>) = tokio::join!(work, pump);
+    pumped?;
+    result.map_err(|e| {
+        let mut failure = Failure::of(&e);
+        if e.kind() == Kind::PassphraseNeeded {
+            let hint = "on a terminal it is asked for: ssh -t …; or add it at the local door: keyward credential add NAME --key FILE";
+            failure.hint = Some(hint.to_owned());
+        }
+        refused(failure, style)
+    })
+}
+
+/// What somebody sees who asks for nothing.
+fn greeting(view: &SshConfigView) -> String {
+    if view.hosts.is_empty() {
+        return format!("Hello {}. No host is granted to you yet: ask an owner or an admin of this broker.\n", view.user);
+    }
+    let mut out = format!("Hello {}. You may use:\n", view.user);
+    for host in &view.hosts {
+        out.push_str(&format!("  {host}\n"));
+    }
+    let port = if view.port == 22 { String::new() } else { format!(" -p {}", view.port) };
+    let first = view.hosts.first().map(ToString::to_string).unwrap_or_default();
+    out.push_str(&format!("Connect: ssh{port} {first}@BROKER     Verbs: ssh{port} {}@BROKER --help\n", view.user));
+    out
+}

@@ -1,0 +1,29 @@
+//! Keyward against real peers: OpenSSH on both sides, dropbear, PuTTY, paramiko, asyncssh. Most scenarios run twice,
+//! straight to the host and through the broker, and what a client can see is compared.
+//!
+//! `make test` installs the peers (scripts/test-peers.sh) and runs everything. Each test starts what it needs on ports and in
+//! folders of its own (`world/`), so that tests run side by side.
+
+// A test says what went wrong by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod world;
+
+mod audit;
+mod channels;
+mod commands;
+mod credentials;
+mod daemon;
+mod disk;
+mod endings;
+mod files;
+mod flat_memory;
+mod logs;
+mod other_clients;
+mod people;
+mod personal;
+mod tampering;
+mod terminal;
+mod trust;
+mod verbs;
+mod wrong_input;

@@ -1,0 +1,68 @@
+//! Personal credentials: for their owner alone, whatever the role of anybody else.
+
+use crate::credentials::refused;
+use crate::world::account::NAME;
+use crate::world::keys::Key;
+use crate::world::{Scene, run};
+
+/// Alice keeps a key of her own for `web-1`.
+fn scene() -> (Scene, Key) {
+    let scene = Scene::new();
+    let mine = Key::new(scene.dir().join("mine"));
+    scene.host.authorize(&[&scene.deploy, &mine]);
+    let added = scene.alice.verb("alice", &format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private());
+    assert_eq!(added.status, Some(0), "{added:?}");
+    let attached = scene.alice.verb("alice", "credential attach zebra --host web-1 --mine", "");
+    assert_eq!(attached.status, Some(0), "{attached:?}");
+    (scene, mine)
+}
+
+#[test]
+fn a_personal_credential_signs_its_owner_in_and_nobody_else() {
+    let (scene, mine) = scene();
+    scene.grant("root", "web-1");
+    run(scene.alice.ssh(&["-l", "web-1", "through", "true"]), "").ok();
+    assert_eq!(scene.host.sign_ins_with(&mine), 1, "her own choice comes before the host's default");
+    run(scene.owner.ssh(&["-l", "web-1", "through", "true"]), "").ok();
+    assert_eq!((scene.host.sign_ins_with(&mine), scene.host.sign_ins_with(&scene.deploy)), (1, 1));
+    // Named by the owner of the broker, it is as if it did not exist.
+    let [hidden, missing] =
+        ["zebra", "nope"].map(|name| refused(&run(scene.owner.ssh(&["-l", &format!("{name}@web-1"), "through", "true"]), "")));
+    assert_eq!(hidden.replace("zebra", "nope"), missing);
+    assert_eq!(scene.host.sign_ins(), 2);
+}
+
+#[test]
+fn the_owner_of_the_broker_cannot_see_a_personal_credential() {
+    let (scene, mine) = scene();
+    for args in [
+        &["credential", "list"][..],
+        &["--json", "credential", "list"],
+        &["host", "show", "web-1"],
+        &["--json", "host", "list"],
+        &["audit", "list"],
+        &["--json", "audit", "list"],
+    ] {
+        let shown = scene.broker.does(args);
+        assert!(!shown.contains("zebra") && !shown.contains(&mine.fingerprint), "keyward {args:?} shows it:\n{shown}");
+    }
+    for verb in ["show", "public-key", "delete"] {
+        let [hidden, missing] = ["zebra", "nope"].map(|name| scene.broker.refuses(&["credential", verb, name]));
+        assert_eq!(hidden.replace("zebra", "nope"), missing, "{verb}");
+    }
+    let [hidden, missing] = ["zebra", "nope"].map(|name| scene.broker.refuses(&["credential", "edit", name, "--username", "root"]));
+    assert_eq!(hidden.replace("zebra", "nope"), missing);
+    let listed = scene.alice.verb("alice", "--json credential list", "").ok().text();
+    assert!(listed.contains(&mine.fingerprint), "Alice sees it: {listed}");
+}
+
+#[test]
+fn a_session_with_a_personal_credential_does_not_tell_its_name() {
+    let (scene, mine) = scene();
+    run(scene.alice.ssh(&["-l", "zebra@web-1", "through", "true"]), "").ok();
+    scene.broker.ended_session();
+    for args in [&["session", "list"][..], &["--json", "session", "list"], &["--json", "audit", "list"]] {
+        let shown = scene.broker.does(args);
+        assert!(!shown.contains("zebra") && !shown.contains(&mine.fingerprint), "keyward {args:?} shows it:\n{shown}");
+    }
+}

@@ -1,0 +1,103 @@
+//! One grammar, two doors: a verb says the same over ssh and over the local socket.
+
+use crate::world::{Scene, Way, run};
+
+#[test]
+fn verbs_say_the_same_over_ssh_and_over_the_socket() {
+    let scene = Scene::new();
+    scene.alice.exec(Way::Through, "true").ok();
+    scene.broker.ended_session();
+    for words in [
+        "host list",
+        "--json host list",
+        "host show web-1",
+        "--json host show web-1",
+        "user list",
+        "--json user list",
+        "user show alice",
+        "user key list alice",
+        "credential list",
+        "--json credential list",
+        "credential show deploy",
+        "credential public-key deploy",
+        "grant list",
+        "--json grant list",
+        "grant explain alice web-1",
+        "group list",
+        "session list",
+        "--json session list",
+        "--help",
+        "host --help",
+        "host show nothing",
+        "host",
+        "no-such-verb",
+        "user add a\u{202e}b",
+        "host list --no-such-option",
+    ] {
+        let args: Vec<&str> = words.split(' ').collect();
+        let local = scene.broker.verb(&args);
+        let remote = scene.owner.verb("root", words, "");
+        assert_eq!(local.status, remote.status, "`{words}`: first at the socket, then over ssh\n{local:?}\n{remote:?}");
+        assert_eq!(local.text(), remote.text(), "`{words}`: first at the socket, then over ssh");
+        assert_eq!(local.errors(), remote.errors(), "`{words}`: first at the socket, then over ssh");
+    }
+}
+
+#[test]
+fn a_change_over_ssh_is_one() {
+    let scene = Scene::new();
+    let added = scene.owner.verb("root", "host add web-9 192.0.2.9:2022 --tag env=test", "");
+    assert_eq!(added.status, Some(0), "{added:?}");
+    let hosts = scene.broker.json(&["host", "list"]);
+    let host = hosts.as_array().unwrap().iter().find(|h| h["name"] == "web-9").unwrap();
+    assert_eq!((&host["address"], &host["port"], &host["tags"]["env"]), (&"192.0.2.9".into(), &2022.into(), &"test".into()), "{host}");
+    let secret = scene.owner.verb("root", "credential add pass --username x --password", "a secret\n");
+    assert_eq!(secret.status, Some(0), "{secret:?}");
+    assert_eq!(scene.broker.json(&["credential", "show", "pass"])["kind"], "password");
+}
+
+#[test]
+fn a_member_does_what_a_member_may() {
+    let scene = Scene::new();
+    scene.broker.does(&["host", "add", "hidden", "192.0.2.9"]);
+    let hosts = scene.alice.verb("alice", "--json host list", "").ok().text();
+    assert!(hosts.contains("web-1") && !hosts.contains("hidden"), "{hosts}");
+    let before = scene.broker.does(&["--json", "user", "list"]);
+    for words in [
+        "user add mallory --role owner",
+        "user disable root",
+        "grant add --to alice --hosts * --allow shell,exec",
+        "host add web-7 192.0.2.7",
+        "host remove web-1",
+        "credential delete deploy",
+        "credential edit deploy --username root",
+        "audit list",
+        "session end ses_0",
+    ] {
+        let outcome = scene.alice.verb("alice", words, "");
+        assert!(matches!(outcome.status, Some(1 | 2)), "`{words}` by a member: {outcome:?}");
+        assert!(outcome.stdout.is_empty() && outcome.errors().starts_with("error: "), "`{words}`: {outcome:?}");
+    }
+    assert_eq!(scene.broker.does(&["--json", "user", "list"]), before);
+    scene.alice.exec(Way::Through, "true").ok();
+    // A key is a person's: nobody speaks as somebody else.
+    let outcome = scene.alice.verb("root", "user list", "");
+    assert!(outcome.status != Some(0) && outcome.stdout.is_empty(), "{outcome:?}");
+}
+
+#[test]
+fn the_socket_is_for_whoever_owns_the_home_alone() {
+    let scene = Scene::new();
+    // Even if the files were open to all, the kernel says who asks.
+    crate::world::open_to_all(&scene.broker.home(), 0o755);
+    crate::world::open_to_all(&scene.broker.home().join("control.sock"), 0o777);
+    let binary = scene.dir().join("keyward");
+    std::fs::copy(crate::world::broker::KEYWARD, &binary).unwrap();
+    let account = crate::world::account::account();
+    let mut keyward = crate::world::process::command(&binary);
+    use std::os::unix::process::CommandExt;
+    keyward.env("HOME", &account.home).uid(account.uid).gid(account.gid).arg("--home").arg(scene.broker.home()).args(["user", "list"]);
+    let outcome = run(keyward, "");
+    assert!(matches!(outcome.status, Some(1 | 3)), "{outcome:?}");
+    assert!(outcome.stdout.is_empty() && !outcome.errors().contains("alice"), "{outcome:?}");
+}

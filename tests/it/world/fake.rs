@@ -1,0 +1,185 @@
+//! Hosts that behave badly: one that accepts connections and says nothing, and one that fails in the middle of a sign-in.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use russh::server::{self, Auth, Response, VerifiedPublicKey};
+use russh::{MethodKind, MethodSet};
+use tokio_util::sync::CancellationToken;
+
+use super::PATIENCE;
+use super::keys::Key;
+
+/// A host that accepts connections and never says a word.
+#[derive(Debug)]
+pub(crate) struct Silent {
+    address: SocketAddr,
+    arrived: Receiver<TcpStream>,
+}
+
+impl Silent {
+    /// Starts one.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (arrive, arrived) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if arrive.send(stream).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { address, arrived }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The next connection; it stays open as long as it is kept.
+    #[track_caller]
+    pub(crate) fn connection(&self) -> TcpStream {
+        self.arrived.recv_timeout(PATIENCE).expect("somebody connects")
+    }
+}
+
+/// What a [`Fake`] does with a credential that it was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// It never answers.
+    Stall,
+    /// It closes the connection.
+    Close,
+}
+
+/// A host whose key is right and whose sign-in goes wrong.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    address: SocketAddr,
+    /// Its host key.
+    pub(crate) host_key: Key,
+    shown: Mutex<Receiver<&'static str>>,
+    attempts: Arc<AtomicUsize>,
+    runtime: Option<tokio::runtime::Runtime>,
+    stop: CancellationToken,
+}
+
+impl Fake {
+    /// Starts one that takes keys and passwords.
+    pub(crate) fn start(dir: &Path, deed: Deed) -> Self {
+        Self::with(dir, deed, MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password][..]))
+    }
+
+    /// Starts one that asks for the password by keyboard-interactive.
+    pub(crate) fn asking(dir: &Path, deed: Deed) -> Self {
+        Self::with(dir, deed, MethodSet::from(&[MethodKind::KeyboardInteractive][..]))
+    }
+
+    fn with(dir: &Path, deed: Deed, methods: MethodSet) -> Self {
+        let host_key = Key::new(dir.join("host_key"));
+        let private = russh::keys::load_secret_key(&host_key.path, None).expect("the host key");
+        let config = Arc::new(server::Config {
+            keys: vec![private],
+            methods,
+            auth_rejection_time: Duration::ZERO,
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            inactivity_timeout: None,
+            ..server::Config::default()
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("nonblocking");
+        let address = listener.local_addr().expect("its address");
+        let (show, shown) = channel();
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let door = Door { deed, show, attempts: Arc::clone(&attempts) };
+        let stopped = stop.clone();
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            loop {
+                let stream = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = stopped.cancelled() => return,
+                };
+                let (config, door) = (Arc::clone(&config), door.clone());
+                tokio::spawn(async move {
+                    if let Ok((stream, _)) = stream
+                        && let Ok(session) = server::run_stream(config, stream, door).await
+                    {
+                        let _ = session.await;
+                    }
+                });
+            }
+        });
+        Self { address, host_key, shown: Mutex::new(shown), attempts, runtime: Some(runtime), stop }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Waits until a credential was shown; the method.
+    #[track_caller]
+    pub(crate) fn credential(&self) -> &'static str {
+        self.shown.lock().expect("one waits at a time").recv_timeout(PATIENCE).expect("a credential is shown")
+    }
+
+    /// How many were shown.
+    pub(crate) fn attempts(&self) -> usize {
+        self.attempts.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Door {
+    deed: Deed,
+    show: Sender<&'static str>,
+    attempts: Arc<AtomicUsize>,
+}
+
+impl Door {
+    async fn does(&self, method: &'static str) -> Result<Auth, russh::Error> {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        let _ = self.show.send(method);
+        match self.deed {
+            Deed::Stall => std::future::pending().await,
+            Deed::Close => Err(russh::Error::Disconnect),
+        }
+    }
+}
+
+impl server::Handler for Door {
+    type Error = russh::Error;
+
+    async fn auth_password(&mut self, _: &str, _: &str) -> Result<Auth, Self::Error> {
+        self.does("password").await
+    }
+
+    async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        self.does("publickey").await
+    }
+
+    async fn auth_keyboard_interactive<'a>(&'a mut self, _: &str, _: &str, answer: Option<Response<'a>>) -> Result<Auth, Self::Error> {
+        match answer {
+            None => Ok(Auth::Partial { name: "".into(), instructions: "".into(), prompts: vec![("Password: ".into(), false)].into() }),
+            Some(_) => self.does("keyboard-interactive").await,
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The canary: distinctive secrets are given to a broker, every path is taken, and after each the broker's whole memory is
+//! searched for any eight bytes of them, raw, as a number, as hex, as base64, as JSON. Nothing may be found.
+//!
+//! A debug build keeps pieces of secrets in registers that the compiler spilled, so this runs against the release build:
+//! `cargo test --release`, or `make test`, which also installs the hosts.
+
+// A test says what went wrong by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../it/world/mod.rs"]
+mod world;
+
+mod control;
+mod hardening;
+mod paths;
+mod scan;
+mod secrets;
