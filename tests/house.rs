@@ -32,10 +32,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     // 5 living room
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "target"]),
     // 6 counter
-    ("control", &["audit", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target", "vault"]),
+    ("control", &["audit", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target"]),
     ("cli", &["clock", "control", "fault", "model", "secret"]),
     // 7 doors
-    ("front", &["authn", "control", "model", "relay", "sessions"]),
+    ("front", &["authn", "cli", "control", "fault", "model", "relay", "secret", "sessions"]),
     ("socket", &["control", "fault", "model", "secret"]),
     // 8 roof
     ("config", &["authn", "fault", "front", "model", "target"]),
@@ -51,9 +51,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// What the table may never say, whatever the code would like: `(room, rooms it cannot name, why)`.
 const WALLS: &[(&str, &[&str], &str)] = &[
-    ("front", &["vault", "target", "store", "custody", "secret"], "bytes of strangers come in there"),
+    ("front", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
     ("socket", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
     ("cli", &["vault", "target", "store", "custody"], "it only asks the desk"),
+    ("control", &["vault"], "it reaches the vault only through custody"),
     ("sessions", &["vault", "store"], "it reaches the vault only through custody"),
     ("relay", &["vault", "custody", "store", "secret", "target"], "it moves bytes"),
     ("target", &["custody", "store", "relay", "sessions"], "it spends a lease and asks for none"),
@@ -61,6 +62,9 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("audit", &["secret", "vault"], "it never sees the plaintext of a secret"),
     ("authz", &["store", "vault", "audit"], "it decides on values that were read before"),
 ];
+
+/// Unit tests that look at a room that is not below theirs: `(room, the other, why)`.
+const TESTS_MAY: &[(&str, &str, &str)] = &[("control", "cli", "the tests of the desk speak the words that people type")];
 
 /// Who may call `Secret::expose`, apart from `src/secret.rs` itself.
 const MAY_EXPOSE: &[&str] = &["src/vault/", "src/target/login.rs"];
@@ -90,7 +94,8 @@ fn a_room_imports_only_what_the_table_lets_it() {
             let Some(floor) = floor_of(&room) else { continue };
             if import.test {
                 // A unit test may look at anything below its room, listed or not.
-                if floor_of(&other).is_none_or(|f| f >= floor) {
+                let excepted = TESTS_MAY.iter().any(|(r, o, _)| *r == room && *o == other);
+                if !excepted && floor_of(&other).is_none_or(|f| f >= floor) {
                     writeln!(wrong, "{at}: a unit test of `{room}` names `{other}`, which is not below it").unwrap();
                 }
                 continue;
@@ -144,7 +149,9 @@ fn no_room_passes_on_what_another_one_owns() {
     let mut wrong = String::new();
     for file in sources() {
         for import in imports(&file.code, &file.modules) {
-            if import.public && import.room != file.room() {
+            // The nouns of the ground floor belong to everybody.
+            let noun = ["secret", "fault", "clock", "model"].contains(&import.room.as_str());
+            if import.public && !noun && import.room != file.room() {
                 writeln!(
                     wrong,
                     "{}:{}: re-exports something of `{}`: whoever needs it imports it from there",
