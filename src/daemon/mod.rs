@@ -210,7 +210,9 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
 
     let stop = CancellationToken::new();
     let keeper = checkpoints::Keeper::new(&config, checkpoints, signer, store.clone(), clock.clone());
+    #[allow(clippy::disallowed_methods)] // awaited when the daemon stops
     let control_task = tokio::spawn(socket::serve(control, desk, stop.clone()));
+    #[allow(clippy::disallowed_methods)] // its end, a panic included, ends the daemon
     let mut watch = tokio::spawn(keeper.clone().run(stop.clone()));
     let plain = config.log_format == config::LogFormat::Text && !reload.options.log_json;
     let fingerprint = keys.fingerprints.first().map_or("", String::as_str);

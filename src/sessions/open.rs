@@ -129,6 +129,7 @@ pub async fn open(rooms: Rooms, visit: Visit) {
     let id: SessionId = rooms.clock.fresh();
     let progress = Shared::default();
     let handle = visit.handle.clone();
+    #[allow(clippy::disallowed_methods)] // awaited here, so that a panic is seen
     let lived = tokio::spawn(visit_of(rooms.clone(), visit, id, Arc::clone(&progress))).await;
     if let Err(failed) = lived {
         tracing::error!(target: "keyward::sessions", session = %id, error = %failed, "a session failed");
