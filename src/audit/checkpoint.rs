@@ -67,6 +67,28 @@ impl Checkpoint {
         })
     }
 
+    /// Whether it tells of this entry.
+    pub fn is_of(&self, entry: &EntryRow) -> bool {
+        self.seq == entry.seq && self.hash == super::chain::hex(&entry.hash)
+    }
+
+    /// Cuts off a last line that a power failure left unfinished, so that what is appended stands on a line of its own.
+    ///
+    /// # Errors
+    /// What the file system says; no file is no error.
+    pub fn mend(path: &Path) -> io::Result<()> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        if whole < bytes.len() {
+            OpenOptions::new().write(true).open(path)?.set_len(u64::try_from(whole).unwrap_or(0))?;
+        }
+        Ok(())
+    }
+
     /// Appends to the file (mode 0600) and waits until it is on the disk.
     ///
     /// # Errors

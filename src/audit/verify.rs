@@ -94,6 +94,7 @@ pub async fn verify(store: &Store, checkpoints: &[Checkpoint], key: &[u8; 32]) -
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::time::Duration;
 
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -199,6 +200,10 @@ mod tests {
         checkpoint.append_to(&path).unwrap();
         checkpoint.append_to(&path).unwrap();
         assert_eq!(Checkpoint::read_all(&path).unwrap(), vec![checkpoint.clone(), checkpoint]);
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":1").unwrap();
+        assert!(Checkpoint::read_all(&path).is_err());
+        Checkpoint::mend(&path).unwrap();
+        assert_eq!(Checkpoint::read_all(&path).unwrap().len(), 2, "a line that a power failure cut off is dropped, no other");
         std::fs::write(&path, "x\n").unwrap();
         assert!(Checkpoint::read_all(&path).unwrap_err().to_string().contains("line 1"));
     }

@@ -385,7 +385,7 @@ async fn sessions_are_ended_by_their_owner_or_whoever_runs_the_broker() {
     assert_eq!(w.may_not("max", &format!("session end {id}")).await.kind(), Kind::NotFound);
     assert_eq!(w.may_not("otto", &format!("session end {id}")).await.kind(), Kind::Forbidden);
     let task = async {
-        place.end.changed().await.unwrap();
+        place.told_to_end().await;
         drop(place);
     };
     let words = format!("session end {id}");

@@ -1,6 +1,6 @@
 //! Takes checkpoints of the audit log, and notices when a room that must not fail has failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,17 @@ use crate::store::{self, Store, audit_log};
 
 /// How often it is looked whether one is due.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Refuses a database whose audit log lacks the newest entry that was signed: it is an older copy, or was rewritten. What
+/// came after the newest checkpoint and was lost cannot be noticed.
+pub(super) async fn compare(path: &Path, store: &Store, key: &[u8; 32]) -> Result<(), Error> {
+    Checkpoint::mend(path).map_err(super::system("the file of checkpoints"))?;
+    let all = Checkpoint::read_all(path).map_err(super::system("the file of checkpoints"))?;
+    let Some(newest) = all.iter().filter(|c| c.is_signed_by(key)).max_by_key(|c| c.seq).cloned() else { return Ok(()) };
+    let seq = newest.seq;
+    let entry = store.read(move |c| audit_log::after(c, seq.saturating_sub(1), 1)).await?.into_iter().next();
+    if entry.is_some_and(|entry| newest.is_of(&entry)) { Ok(()) } else { Err(Error::RolledBack { checkpoints: path.to_owned(), seq }) }
+}
 
 /// Takes the checkpoints of one log.
 #[derive(Clone)]

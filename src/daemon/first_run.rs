@@ -80,7 +80,7 @@ async fn keys(user: UserId, now: Time, home: Option<&Path>) -> Vec<UserKey> {
         if keys.len() >= MOST_KEYS || keys.iter().any(|k| k.fingerprint == fingerprint) {
             continue;
         }
-        let comment = printable(&key.comment().as_str_lossy(), 100);
+        let comment = printable(key.comment().as_str_lossy(), 100);
         let mut bare = key;
         bare.set_comment("");
         let Ok(public_key) = bare.to_openssh() else { continue };

@@ -55,7 +55,7 @@ impl Fault for Error {
 
 /// A home that this process has locked; the lock goes with it.
 #[derive(Debug)]
-pub struct Home {
+pub(super) struct Home {
     path: PathBuf,
     _lock: File,
 }

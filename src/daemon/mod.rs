@@ -79,6 +79,16 @@ pub enum Error {
         /// Why.
         error: std::io::Error,
     },
+    /// The audit log is not the one that the checkpoints tell of.
+    #[error(
+        "the database is older than {checkpoints} says, or was rewritten: entry {seq} of the audit log, which was signed, is not in it"
+    )]
+    RolledBack {
+        /// The file of checkpoints.
+        checkpoints: std::path::PathBuf,
+        /// The entry that is signed there.
+        seq: u64,
+    },
     /// A room that must not fail has failed while running.
     #[error("the {0} has stopped: nothing more can be witnessed or decrypted")]
     Lost(&'static str),
@@ -94,6 +104,7 @@ impl Fault for Error {
             Self::Audit(e) => e.kind(),
             Self::Custody(e) => e.kind(),
             Self::Address(_) => Kind::Usage,
+            Self::RolledBack { .. } => Kind::Tampered,
             Self::Listen { .. } | Self::System { .. } | Self::RootKeyInEnvironment => Kind::Unavailable,
             Self::Lost(_) => Kind::Bug,
         }
@@ -113,6 +124,10 @@ impl Fault for Error {
             Self::RootKeyInEnvironment => {
                 Some("other processes can read it there; unset KEYWARD_ROOT_KEY and keep the key in its file".to_owned())
             }
+            Self::RolledBack { checkpoints, .. } => Some(format!(
+                "what was removed or changed since would be in force again. If you restored a backup on purpose: mv {0} {0}.before-restore",
+                checkpoints.display()
+            )),
             Self::Lost(_) => Some("read the log above, then start the daemon again".to_owned()),
             Self::Address(_) | Self::System { .. } => None,
         }
@@ -159,6 +174,9 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let log = Log::new(store.clone(), clock.clone());
     let guard = Guard::default();
     let custody = Custody::new(store.clone(), log.clone(), vault.clone(), guard.clone(), clock.clone());
+    let checkpoints = home.path().join("checkpoints.jsonl");
+    let signer: Arc<dyn audit::Signer> = Arc::from(vault.checkpoint_signer());
+    checkpoints::compare(&checkpoints, &store, &signer.public_key()).await?;
     let news = first_run::owner(&store, &log, &clock).await?;
     first_run::end_crashed(&store, &custody).await?;
 
@@ -166,8 +184,6 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let listener = Listener::bind(config.listen).await.map_err(|error| Error::Listen { address: config.listen.to_string(), error })?;
     let address = listener.address().map_err(system("the listening socket"))?;
     let registry = Registry::default();
-    let checkpoints = home.path().join("checkpoints.jsonl");
-    let signer: Arc<dyn audit::Signer> = Arc::from(vault.checkpoint_signer());
     let desk = Desk::new(Parts {
         store: store.clone(),
         log: log.clone(),
@@ -194,10 +210,13 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
 
     let stop = CancellationToken::new();
     let keeper = checkpoints::Keeper::new(&config, checkpoints, signer, store.clone(), clock.clone());
+    #[allow(clippy::disallowed_methods)] // awaited when the daemon stops
     let control_task = tokio::spawn(socket::serve(control, desk, stop.clone()));
+    #[allow(clippy::disallowed_methods)] // its end, a panic included, ends the daemon
     let mut watch = tokio::spawn(keeper.clone().run(stop.clone()));
-    announce(address, keys.fingerprints.first().map_or("", String::as_str), news.as_deref(), &root_key)
-        .map_err(system("standard output"))?;
+    let plain = config.log_format == config::LogFormat::Text && !reload.options.log_json;
+    let fingerprint = keys.fingerprints.first().map_or("", String::as_str);
+    announce(address, fingerprint, news.as_deref(), &root_key, plain).map_err(system("standard output"))?;
 
     let verdict = {
         let accepting = listener.run(&front_config, &door, &workers, &stop);
@@ -257,8 +276,10 @@ fn bind_control(path: &Path) -> std::io::Result<UnixListener> {
 }
 
 /// The readiness line, and on a first run what its operator must know.
-fn announce(address: SocketAddr, fingerprint: &str, news: Option<&str>, root_key: &Path) -> std::io::Result<()> {
-    if let Some(news) = news {
+fn announce(address: SocketAddr, fingerprint: &str, news: Option<&str>, root_key: &Path, plain: bool) -> std::io::Result<()> {
+    if let (Some(news), false) = (news, plain) {
+        tracing::info!(target: "keyward::daemon", root_key = %root_key.display(), "{news}; without the root key nothing opens: keep a copy elsewhere");
+    } else if let Some(news) = news {
         let mut err = std::io::stderr().lock();
         writeln!(err, "{news}")?;
         writeln!(

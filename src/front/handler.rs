@@ -153,6 +153,7 @@ impl server::Handler for Handler {
         let handle = session.handle();
         if selector.host == user.name {
             let caller = Caller { user: user.id, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
+            #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
             tokio::spawn(verbs::serve(self.door.desk.clone(), caller, arrivals, handle));
         } else {
             let visit = Visit {
@@ -165,6 +166,7 @@ impl server::Handler for Handler {
                 arrivals,
                 handle,
             };
+            #[allow(clippy::disallowed_methods)] // `open` sees the panics of the session
             tokio::spawn(open(self.door.rooms.clone(), visit));
         }
         Ok(())

@@ -139,7 +139,7 @@ impl Upstream<'_> {
         let allowed = granted(&self.pump.reach.borrow());
         if !allowed {
             let sentence = refusal(what, text, &self.pump.reach.borrow());
-            self.pump.witness.refused(what, &sentence).await;
+            self.pump.witness.refused(what, sentence.lines().next().unwrap_or_default()).await;
             if want_reply {
                 // Accepted and then ended, so that the sentence is what the person reads.
                 self.replies.forwarded().await;

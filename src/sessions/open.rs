@@ -14,7 +14,7 @@ use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
 use crate::custody::{self, Asked, Custody, LeaseEnd, Warrant};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
 use crate::relay;
 use crate::target::{self, Connection, Error as TargetError, Prompt};
@@ -100,8 +100,19 @@ impl Halt {
     }
 
     /// The sentence and the hint for the person.
-    fn sentence(&self, host: &Name) -> String {
+    fn sentence(&self, host: &Name, session: SessionId) -> String {
+        let operator = || Some(format!("tell whoever runs this broker; its log knows more under {session}"));
         let (text, hint) = match self {
+            // What is wrong with the broker itself is its operator's to read: the person gets no paths and no figures.
+            Self::Custody(e) if matches!(e.kind(), Kind::Tampered) => {
+                ("the broker's database does not verify, so nothing is decrypted".to_owned(), operator())
+            }
+            Self::Custody(custody::Error::Audit(_) | custody::Error::Store(_)) => {
+                ("the broker cannot record anything now (is its disk full?), so nothing is decrypted".to_owned(), operator())
+            }
+            Self::Custody(e) if matches!(e.kind(), Kind::Unavailable | Kind::Bug) => {
+                ("the broker's vault does not answer".to_owned(), operator())
+            }
             Self::Custody(e) => (e.to_string(), e.hint()),
             Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
             Self::Left(_) | Self::Told(_) => (self.to_string(), None),
@@ -118,6 +129,7 @@ pub async fn open(rooms: Rooms, visit: Visit) {
     let id: SessionId = rooms.clock.fresh();
     let progress = Shared::default();
     let handle = visit.handle.clone();
+    #[allow(clippy::disallowed_methods)] // awaited here, so that a panic is seen
     let lived = tokio::spawn(visit_of(rooms.clone(), visit, id, Arc::clone(&progress))).await;
     if let Err(failed) = lived {
         tracing::error!(target: "keyward::sessions", session = %id, error = %failed, "a session failed");
@@ -138,7 +150,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         Err(e) => {
             let halt = Halt::from(e);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
-            tell(&mut hall, &halt.sentence(&host)).await;
+            tell(&mut hall, &halt.sentence(&host, id)).await;
             let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
             return;
         }
@@ -163,7 +175,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
             close_lease(&rooms, id, &progress, &halt.to_string()).await;
             record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &halt.to_string()).await;
             if !matches!(halt, Halt::Left(_)) {
-                tell(&mut hall, &halt.sentence(&host)).await;
+                tell(&mut hall, &halt.sentence(&host, id)).await;
             }
         }
     }

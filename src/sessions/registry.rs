@@ -128,7 +128,7 @@ impl Registry {
 
 impl Place {
     /// Waits until the session is told to end.
-    pub(super) async fn told_to_end(&mut self) -> EndReason {
+    pub async fn told_to_end(&mut self) -> EndReason {
         let why = self.end.wait_for(Option::is_some).await.ok().and_then(|why| *why);
         match why {
             Some(why) => why,

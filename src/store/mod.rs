@@ -133,6 +133,10 @@ impl Fault for Error {
             Self::Full { path } | Self::Reserve { path, .. } => {
                 Some(format!("free some space: df -h {}", path.parent().unwrap_or(path).display()))
             }
+            Self::Duplicate(_) => Some("choose another one, or change the one that is there".to_owned()),
+            Self::InUse(_) => Some("take it out of use first".to_owned()),
+            Self::Missing(_) => Some("see what there is with `list`".to_owned()),
+            Self::Busy | Self::Slow(_) => Some("try again in a moment".to_owned()),
             Self::Malformed(_) | Self::Tampered => Some("restore the database from a backup, and find out who wrote to it".to_owned()),
             Self::Version { found, known } if found > known => Some("this home was used by a newer keyward: run that one".to_owned()),
             _ => None,

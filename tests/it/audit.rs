@@ -106,7 +106,7 @@ fn the_first_entry_that_was_changed_is_named() {
     crate::world::database::open(&scene.broker.home()).execute("VACUUM INTO ?1", [backup.display().to_string()]).unwrap();
     let newest = scene.broker.audit().len();
     for (forgery, named) in [
-        ("UPDATE audit SET body = replace(body, 'alice', 'mallory') WHERE seq = 6", 6),
+        ("UPDATE audit SET body = replace(body, 'success', 'failure') WHERE seq = 6", 6),
         ("UPDATE audit SET at = at + 1 WHERE seq = 4", 4),
         ("DELETE FROM audit WHERE seq = 5", 5),
         ("DELETE FROM audit WHERE seq <= 2", 1),

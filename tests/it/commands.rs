@@ -118,7 +118,7 @@ fn a_client_that_stops_reading_stops_the_host() {
         assert_eq!(running(&mark), 1, "{way:?}");
         // As `ssh host yes | head` does.
         drop(output);
-        eventually("the host's command has ended", || (running(&mark) == 0).then_some(()));
+        eventually(&format!("{way:?}: the host's command has ended"), || (running(&mark) == 0).then_some(()));
         let _ = client.wait();
     }
 }

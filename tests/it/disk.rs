@@ -63,7 +63,7 @@ fn scene(reserve: &'static str) -> (Disk, Scene) {
 
 #[test]
 fn a_full_disk_lets_nobody_in_and_tears_nothing() {
-    let (disk, scene) = scene("0");
+    let (disk, scene) = scene("0B");
     scene.alice.exec(Way::Through, "true").ok();
     let sign_ins = scene.host.sign_ins();
     disk.fill(0);

@@ -92,13 +92,13 @@ fn rsync_copies_a_tree_and_then_only_what_changed() {
                 "-e",
                 &format!("ssh -F {}", config.display()),
             ]);
-            rsync.args([&format!("{}/", tree.display()), &format!("{}:{}/", way.alias(), there.display())]);
+            rsync.args([&format!("{}/", tree.display()), &format!("{}:{}/copy/", way.alias(), there.display())]);
             run(rsync, "").ok().text()
         };
         assert!(copy().contains("Number of regular files transferred: 201"), "{way:?}");
         std::fs::write(tree.join("file-7"), noise(50)).unwrap();
         assert!(copy().contains("Number of regular files transferred: 1\n"), "{way:?}");
-        assert!(std::fs::read(there.join("large")).unwrap() == std::fs::read(tree.join("large")).unwrap(), "{way:?}");
+        assert!(std::fs::read(there.join("copy/large")).unwrap() == std::fs::read(tree.join("large")).unwrap(), "{way:?}");
     }
 }
 

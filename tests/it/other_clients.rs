@@ -16,7 +16,7 @@ use crate::world::{Outcome, Scene, Way, noise, peer_script, python, run, run_wit
 fn peer(scene: &Scene, way: Way, script: &str, more: &[&str]) -> Outcome {
     let (port, user, key, host_key) = match way {
         Way::Straight => (scene.host.port, NAME, &scene.alice.own, scene.host.host_key.public.clone()),
-        Way::Through => (scene.broker.port(), "web-1", &scene.alice.key, ed25519(&scene.broker.host_keys())),
+        Way::Through => (scene.broker.port(), "web-1", &scene.alice.key, ed25519(scene.broker.host_keys())),
     };
     let mut python = command(python());
     python.arg(peer_script(script)).args([&port.to_string(), user]).arg(&key.path).arg(host_key).args(more);
@@ -78,7 +78,7 @@ fn dropbears_client_runs_a_command() {
     run(convert, "").ok();
     let home = scene.place("home");
     std::fs::create_dir(home.join(".ssh")).unwrap();
-    let known = format!("[127.0.0.1]:{} {}\n", scene.broker.port(), ed25519(&scene.broker.host_keys()));
+    let known = format!("[127.0.0.1]:{} {}\n", scene.broker.port(), ed25519(scene.broker.host_keys()));
     std::fs::write(home.join(".ssh/known_hosts"), known.replace(['[', ']'], "").replace(&format!(":{} ", scene.broker.port()), " "))
         .unwrap();
     let input = noise(3_000_000);

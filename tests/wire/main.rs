@@ -3,8 +3,9 @@
 //! is missing. `scripts/russh-stock.sh` runs the same tests against the
 //! published library and shows which of them fail there.
 
-// A test says what went wrong by panicking.
+// A test says what went wrong by panicking, and a task that it lost by a time limit; the build's kind is a constant.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
 mod close;
 mod flow_control;

@@ -123,7 +123,7 @@ impl Client {
     /// Runs a verb of the broker over ssh as this person.
     #[track_caller]
     pub(crate) fn verb(&self, person: &str, words: &str, stdin: impl Into<Vec<u8>>) -> Outcome {
-        run(self.ssh(&["-l", person, "through", words]), stdin)
+        run(self.ssh(&["-l", person, "through", "--", words]), stdin)
     }
 
     /// Runs the same on both ways and compares what a client can see.

@@ -303,10 +303,10 @@ pub(crate) fn kill_tree(root: u32, signal: Signal) {
     }
 }
 
+/// What the test has running.
 fn listing() -> String {
     let mut ps = command("ps");
-    ps.args(["-eo", "pid,ppid,stat,wchan:20,args", "--no-headers"]);
-    ps.output()
-        .map(|o| String::from_utf8_lossy(&o.stdout).lines().filter(|l| !l.contains("[k")).collect::<Vec<_>>().join("\n"))
-        .unwrap_or_default()
+    let ours: Vec<String> = tree(std::process::id()).iter().map(u32::to_string).collect();
+    ps.args(["-o", "pid,ppid,stat,wchan:20,args", "-p", &ours.join(",")]);
+    ps.output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
 }
