@@ -7,7 +7,7 @@ use keyward::daemon;
 
 /// Every freed block is overwritten, so that no library's copy of a secret outlives its use.
 #[global_allocator]
-static ALLOCATOR: zeroizing_alloc::ZeroAlloc<mimalloc::MiMalloc> = zeroizing_alloc::ZeroAlloc(mimalloc::MiMalloc);
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     // A panic is a defect; it has an exit status of its own, and its message is on standard error already.

@@ -3,6 +3,15 @@
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
+/// Keeps glibc from giving memory back to the kernel and faulting it in again: a GiB that is relayed cost a million page
+/// faults. Freeing one large block raises its thresholds for good (mallopt(3), `M_MMAP_THRESHOLD`, "dynamic"); other
+/// allocators are not impressed.
+pub(super) fn settle_allocator() {
+    // The largest size that counts: DEFAULT_MMAP_THRESHOLD_MAX on 64 bits, less the block's own header.
+    let block = vec![0u8; 32 * 1024 * 1024 - 64 * 1024];
+    drop(std::hint::black_box(block));
+}
+
 /// Hardens the process; returns what could not be done, for the log.
 pub(super) fn harden() -> Vec<String> {
     let mut notes = Vec::new();

@@ -146,6 +146,7 @@ pub fn serve(options: ServeOptions) -> Result<(), Error> {
     if place::var("KEYWARD_ROOT_KEY").is_some() {
         return Err(Error::RootKeyInEnvironment);
     }
+    harden::settle_allocator();
     let hardened = harden::harden();
     let home = home::Home::take(&options.home)?;
     let config_path = config::path(options.config.as_deref(), home.path());

@@ -20,7 +20,7 @@ use super::peek::peek;
 use crate::model::EndReason;
 
 /// Reads of this size save system calls on bulk transfers; untouched pages cost no memory.
-const READ_BUFFER: usize = 256 * 1024;
+const READ_BUFFER: usize = 128 * 1024;
 /// After an error of `accept` (no file descriptors, mostly) it is tried again this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -15,7 +15,7 @@ use super::handler::{HostHandler, Seen};
 use crate::model::{Address, Host};
 
 /// Reads of this size save system calls on bulk transfers; untouched pages cost no memory.
-const READ_BUFFER: usize = 256 * 1024;
+const READ_BUFFER: usize = 128 * 1024;
 
 /// A host that proved a trusted key and has been told nothing yet.
 #[must_use]
