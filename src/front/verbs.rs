@@ -43,6 +43,7 @@ async fn verb(desk: &Desk, caller: Caller, mut channel: ClientChannel) {
     let mut held = Held::default();
     relay::hold(&mut channel, &mut held).await;
     if held.gone {
+        let _ = channel.close().await;
         return;
     }
     let mut width = None;
