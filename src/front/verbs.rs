@@ -19,9 +19,10 @@ pub(super) async fn serve(desk: Desk, caller: Caller, mut arrivals: mpsc::Receiv
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
-                Some(Arrival::Channel { channel, reply }) => {
+                Some(Arrival::Channel { channel, reply, seat }) => {
                     let (desk, caller) = (Arc::clone(&desk), caller.clone());
                     running.spawn(async move {
+                        let _seat = seat;
                         reply.accept().await;
                         verb(&desk, caller, channel).await;
                     });
