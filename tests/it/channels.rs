@@ -107,7 +107,11 @@ fn no_exit_status_is_lost_among_many() {
                 for i in 0..60 {
                     let status = 1 + (worker * 60 + i) % 250;
                     let outcome = alice.exec(Way::Through, &format!("head -c {} /dev/zero; exit {status}", i * 1000));
-                    assert_eq!((outcome.status, outcome.stdout.len()), (Some(status), usize::try_from(i).unwrap() * 1000), "{i}: {outcome:?}");
+                    assert_eq!(
+                        (outcome.status, outcome.stdout.len()),
+                        (Some(status), usize::try_from(i).unwrap() * 1000),
+                        "{i}: {outcome:?}"
+                    );
                 }
             });
         }

@@ -22,7 +22,8 @@ fn a_changed_size_arrives_while_the_session_runs() {
     let scene = Scene::new();
     for way in Way::BOTH {
         // It looks again and again: a shell may miss a signal that comes while it handles the one before.
-        let look = "echo ready; while ! read -r -t 0.05; do new=$(stty size); [ \"$new\" = \"$old\" ] || echo \"$new\"; old=$new; done; exit 0";
+        let look =
+            "echo ready; while ! read -r -t 0.05; do new=$(stty size); [ \"$new\" = \"$old\" ] || echo \"$new\"; old=$new; done; exit 0";
         let mut terminal = on_terminal(&scene, way, look);
         terminal.until("ready");
         for (rows, columns) in [(40, 132), (1, 1), (200, 500)] {
