@@ -6,7 +6,7 @@
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
 //! 3. strongroom: [`vault`], [`custody`]
-//! 4. wires: [`target`], [`relay`]
+//! 4. wires: [`buffer`], [`target`], [`relay`]
 //! 5. living room: [`sessions`]
 //! 6. counter: [`control`], [`cli`]
 //! 7. doors: [`front`], [`socket`]
@@ -26,6 +26,7 @@ pub mod authn;
 pub mod custody;
 pub mod vault;
 
+pub mod buffer;
 pub mod relay;
 pub mod target;
 

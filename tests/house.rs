@@ -27,7 +27,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("vault", &["audit", "authz", "clock", "fault", "model", "secret", "store"]),
     ("custody", &["audit", "authz", "clock", "fault", "model", "secret", "store", "vault"]),
     // 4 wires: strangers to each other
-    ("target", &["fault", "model", "secret", "vault"]),
+    ("buffer", &[]),
+    ("target", &["buffer", "fault", "model", "secret", "vault"]),
     ("relay", &["audit", "authz", "model"]),
     // 5 living room
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "target"]),
@@ -35,7 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("control", &["audit", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target"]),
     ("cli", &["clock", "control", "fault", "model", "secret"]),
     // 7 doors
-    ("front", &["authn", "cli", "control", "fault", "model", "relay", "secret", "sessions"]),
+    ("front", &["authn", "buffer", "cli", "control", "fault", "model", "relay", "secret", "sessions"]),
     ("socket", &["control", "fault", "model", "secret"]),
     // 8 roof
     ("config", &["authn", "fault", "front", "model", "target"]),

@@ -132,6 +132,8 @@ fn russh(tuning: &Tuning, keys: Vec<PrivateKey>, ciphers: &'static [cipher::Name
         keepalive_interval: Some(tuning.keepalive_interval),
         keepalive_max: tuning.keepalive_max,
         nodelay: true,
+        // The relay answers a close when the exit status is out.
+        consumer_answers_close: true,
         ..server::Config::default()
     }
 }

@@ -1,8 +1,8 @@
 //! russh's callbacks → phases: signing in, then a session or the console. Only translates; nothing here waits for a
 //! host, since russh awaits these callbacks inline and a slow one freezes its client.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use russh::keys::ssh_key::HashAlg;
@@ -17,7 +17,7 @@ use super::verbs;
 use crate::authn::Authn;
 use crate::control::{Caller, Desk, Door};
 use crate::model::{EndReason, Name, User, UserId, printable};
-use crate::sessions::{Arrival, Rooms, Visit, open};
+use crate::sessions::{Arrival, Rooms, Seat, Visit, open};
 
 /// Where the front leads: who people are, sessions, verbs.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub(super) struct Handler {
     signed_in: Option<oneshot::Sender<()>>,
     selector: Option<Selector>,
     key: Option<(String, String)>,
-    channels: HashSet<ChannelId>,
+    channels: Arc<AtomicUsize>,
 }
 
 impl Handler {
@@ -72,7 +72,7 @@ impl Handler {
         sign_in: Arc<Mutex<SignIn>>,
         signed_in: oneshot::Sender<()>,
     ) -> Self {
-        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, channels: HashSet::new() }
+        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, channels: Arc::default() }
     }
 
     fn note(&self, change: impl FnOnce(&mut SignIn)) {
@@ -173,12 +173,11 @@ impl server::Handler for Handler {
     }
 
     async fn channel_open_session(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), Self::Error> {
-        if self.channels.len() >= self.config.tuning.channels {
-            reply.reject(refusal(4, format!("keyward: at most {} channels on one connection", self.config.tuning.channels))).await;
-            return Ok(());
+        let most = self.config.tuning.channels;
+        match Seat::take(&self.channels, most) {
+            Some(seat) => self.arrive(Arrival::Channel { channel, reply, seat }),
+            None => reply.reject(refusal(4, format!("keyward: at most {most} channels on one connection"))).await,
         }
-        self.channels.insert(channel.id());
-        self.arrive(Arrival::Channel { channel, reply });
         Ok(())
     }
 
@@ -197,15 +196,13 @@ impl server::Handler for Handler {
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
-        if self.channels.remove(&channel) {
-            self.arrive(Arrival::Closed(channel));
-        }
+        self.arrive(Arrival::Closed(channel));
         Ok(())
     }
 
-    async fn channel_request(&mut self, channel: ChannelId, _: &str, _: bool, _: &[u8], _: &mut Session) -> Result<bool, Self::Error> {
+    async fn channel_request(&mut self, _: ChannelId, _: &str, _: bool, _: &[u8], _: &mut Session) -> Result<bool, Self::Error> {
         // Whoever serves the channel decides about it by name, and answers.
-        Ok(self.channels.contains(&channel))
+        Ok(true)
     }
 
     async fn global_request(&mut self, name: &str, _: &[u8], _: &mut Session) -> Result<bool, Self::Error> {

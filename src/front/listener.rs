@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use russh::server;
-use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -17,10 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::config::{Config, IDENTIFICATION_LINE};
 use super::handler::{Doorway, Handler, SignIn};
 use super::peek::peek;
+use crate::buffer::Buffered;
 use crate::model::EndReason;
 
-/// Reads of this size save system calls on bulk transfers; untouched pages cost no memory.
-const READ_BUFFER: usize = 128 * 1024;
 /// After an error of `accept` (no file descriptors, mostly) it is tried again this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -136,7 +134,7 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
     let (tell, mut signed_in) = oneshot::channel();
     let handler = Handler::new(Arc::clone(&door), Arc::clone(&config), peer, Arc::clone(&sign_in), tell);
     let serve = async {
-        let (stream, gcm) = peek(BufReader::with_capacity(READ_BUFFER, stream), IDENTIFICATION_LINE.as_bytes()).await?;
+        let (stream, gcm) = peek(Buffered::new(stream), IDENTIFICATION_LINE.as_bytes()).await?;
         let russh = if gcm { &config.gcm } else { &config.whole };
         let running = server::run_stream(Arc::clone(russh), stream, handler).await?;
         running.await

@@ -19,9 +19,10 @@ pub(super) async fn serve(desk: Desk, caller: Caller, mut arrivals: mpsc::Receiv
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
-                Some(Arrival::Channel { channel, reply }) => {
+                Some(Arrival::Channel { channel, reply, seat }) => {
                     let (desk, caller) = (Arc::clone(&desk), caller.clone());
                     running.spawn(async move {
+                        let _seat = seat;
                         reply.accept().await;
                         verb(&desk, caller, channel).await;
                     });
@@ -43,6 +44,7 @@ async fn verb(desk: &Desk, caller: Caller, mut channel: ClientChannel) {
     let mut held = Held::default();
     relay::hold(&mut channel, &mut held).await;
     if held.gone {
+        let _ = channel.close().await;
         return;
     }
     let mut width = None;

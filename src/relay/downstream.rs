@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use russh::{ChannelMsg, ChannelReadHalf};
+use tokio_util::sync::CancellationToken;
 
 use super::replies::Replies;
 use super::say::ToClient;
-use super::{Counters, End};
+use super::{Counters, End, Ends};
 
 /// The leg that reads from the host.
 pub(super) struct Downstream<'a> {
@@ -14,6 +15,8 @@ pub(super) struct Downstream<'a> {
     pub(super) replies: &'a Replies,
     pub(super) counters: &'a Counters,
     pub(super) exit_status: Option<u32>,
+    pub(super) ends: &'a Ends,
+    pub(super) client_closed: &'a CancellationToken,
 }
 
 impl Downstream<'_> {
@@ -25,13 +28,25 @@ impl Downstream<'_> {
             let _ = match message {
                 ChannelMsg::Data { data } => {
                     count(data.len());
-                    to.data_bytes(data).await
+                    // A client that has closed the channel opens its window for nobody.
+                    tokio::select! {
+                        biased;
+                        () = self.client_closed.cancelled() => Ok(()),
+                        sent = to.data_bytes(data) => sent,
+                    }
                 }
                 ChannelMsg::ExtendedData { data, ext } => {
                     count(data.len());
-                    to.extended_data_bytes(ext, data).await
+                    tokio::select! {
+                        biased;
+                        () = self.client_closed.cancelled() => Ok(()),
+                        sent = to.extended_data_bytes(ext, data) => sent,
+                    }
                 }
-                ChannelMsg::Eof => to.eof().await,
+                ChannelMsg::Eof => {
+                    self.ends.host.store(true, Ordering::SeqCst);
+                    to.eof().await
+                }
                 ChannelMsg::Success => {
                     self.replies.answered(true, to).await;
                     Ok(())

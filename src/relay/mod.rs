@@ -13,12 +13,20 @@ pub use say::{ClientChannel, Held, hold, say};
 pub use witness::Witness;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use russh::client;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::authz::Reach;
+
+/// What each side has said of its own end.
+#[derive(Debug, Default)]
+struct Ends {
+    client: AtomicBool,
+    host: AtomicBool,
+}
 
 /// A channel on the host's side.
 type HostChannel = russh::Channel<client::Msg>;
@@ -70,8 +78,17 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     let (mut from_host, to_host) = host.split();
     let replies = replies::Replies::default();
     let pty = held.pty;
-    let mut up = upstream::Upstream { to_client: &to_client, to_host: &to_host, replies: &replies, pump: &pump, pty, started: false };
-    let mut down = downstream::Downstream { to_client: &to_client, replies: &replies, counters: &pump.counters, exit_status: None };
+    let ends = Ends::default();
+    let mut up =
+        upstream::Upstream { to_client: &to_client, to_host: &to_host, replies: &replies, pump: &pump, pty, started: false, ends: &ends };
+    let mut down = downstream::Downstream {
+        to_client: &to_client,
+        replies: &replies,
+        counters: &pump.counters,
+        exit_status: None,
+        ends: &ends,
+        client_closed: &pump.client_closed,
+    };
     let end = {
         let up = up.run(held, &mut from_client);
         let down = down.run(&mut from_host);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::replies::Replies;
 use super::say::{Held, ToClient};
-use super::{End, Pump};
+use super::{End, Ends, Pump};
 use crate::authz::Reach;
 use crate::model::{Action, printable};
 
@@ -23,6 +23,7 @@ pub(super) struct Upstream<'a> {
     pub(super) pump: &'a Pump,
     pub(super) pty: bool,
     pub(super) started: bool,
+    pub(super) ends: &'a Ends,
 }
 
 /// A step went wrong: the channel on the host is gone, or must end.
@@ -57,7 +58,12 @@ impl Upstream<'_> {
                 Err(None) => return End::Closed,
             }
         }
-        let _ = self.to_host.close().await;
+        // A client that has said its end and seen the host's closes at once, and its command may still run: the host
+        // closes by itself when it has told how that ended. Any other close is the client's wish to end it now.
+        let natural = self.ends.client.load(Ordering::SeqCst) && self.ends.host.load(Ordering::SeqCst);
+        if !natural {
+            let _ = self.to_host.close().await;
+        }
         End::ByClient
     }
 
@@ -69,7 +75,10 @@ impl Upstream<'_> {
                 self.pump.counters.bytes_in.fetch_add(u64::try_from(data.len()).unwrap_or(0), Ordering::Relaxed);
                 to.data_bytes(data).await.map_err(gone)
             }
-            ChannelMsg::Eof => to.eof().await.map_err(gone),
+            ChannelMsg::Eof => {
+                self.ends.client.store(true, Ordering::SeqCst);
+                to.eof().await.map_err(gone)
+            }
             ChannelMsg::RequestPty { want_reply, term, col_width, row_height, pix_width, pix_height, terminal_modes } => {
                 self.pty = true;
                 self.forwarded(want_reply).await;

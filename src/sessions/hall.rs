@@ -1,6 +1,8 @@
 //! Where channels wait until the host is there, and where its prompts find somebody to ask.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use russh::ChannelId;
 use russh::server::ChannelOpenHandle;
@@ -21,11 +23,35 @@ pub enum Arrival {
         channel: ClientChannel,
         /// Accepts or rejects it; dropping it rejects.
         reply: ChannelOpenHandle,
+        /// Its place within the limit of the connection.
+        seat: Seat,
     },
     /// It has closed a channel, whatever still waits to be read from it.
     Closed(ChannelId),
     /// It is gone.
     Left(EndReason),
+}
+
+/// A channel's place within the limit of its connection; free again when this is dropped. russh does not tell its handler
+/// of every close, so the channel itself keeps the count.
+#[derive(Debug)]
+pub struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    /// Takes one of `most` places; `None` if there is none left. Only one task may take seats of the same count.
+    pub fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        if taken.load(Ordering::SeqCst) >= most {
+            return None;
+        }
+        taken.fetch_add(1, Ordering::SeqCst);
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A channel that waits.
@@ -35,6 +61,7 @@ pub(super) struct Waiting {
     pub(super) reply: Option<ChannelOpenHandle>,
     pub(super) held: Held,
     pub(super) closed: CancellationToken,
+    pub(super) seat: Seat,
 }
 
 /// The waiting channels of one session.
@@ -53,11 +80,11 @@ impl Hall {
     pub(super) async fn next(&mut self) -> Result<Waiting, EndReason> {
         loop {
             match self.arrivals.recv().await {
-                Some(Arrival::Channel { channel, reply }) => {
+                Some(Arrival::Channel { channel, reply, seat }) => {
                     let closed = CancellationToken::new();
                     self.closing.retain(|_, token| !token.is_cancelled());
                     self.closing.insert(channel.id(), closed.clone());
-                    return Ok(Waiting { channel, reply: Some(reply), held: Held::default(), closed });
+                    return Ok(Waiting { channel, reply: Some(reply), held: Held::default(), closed, seat });
                 }
                 Some(Arrival::Closed(id)) => {
                     if let Some(token) = self.closing.remove(&id) {

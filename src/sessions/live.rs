@@ -119,7 +119,7 @@ impl Session<'_> {
         let counted = Counted::one(&self.counters);
         self.channels.spawn(async move {
             let _counted = counted;
-            let Waiting { channel, reply, held, .. } = waiting;
+            let Waiting { channel, reply, held, seat: _seat, .. } = waiting;
             match (connection.open_session().await, reply) {
                 (Ok(host), reply) => {
                     if let Some(reply) = reply {

@@ -22,6 +22,9 @@ use crate::target::{self, Connection, Error as TargetError, Prompt};
 /// How long a client that must be told something has to open a channel to be told on.
 const TELLING: Duration = Duration::from_secs(5);
 
+/// How long a client whose session was ended has to read why and leave by itself.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// The rooms that a session needs.
 #[derive(Clone, Debug)]
 pub struct Rooms {
@@ -167,8 +170,12 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     match outcome {
         Ok(opened) => {
             let ended = live::live(&rooms, id, client, opened, &mut hall, &mut place).await;
-            let text = ended.text.clone();
+            let (text, reason) = (ended.text.clone(), ended.reason);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
+            if !matches!(reason, EndReason::ClientClosed | EndReason::ClientLost) {
+                // Its channels were told why. A goodbye at once would overtake what the client has yet to print.
+                gone(&mut hall, FAREWELL).await;
+            }
         }
         Err(halt) => {
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
@@ -294,5 +301,10 @@ async fn tell(hall: &mut Hall, sentence: &str) {
         relay::say(waiting.channel, waiting.held, sentence).await;
     }
     // The client reads the sentence and leaves; if it does not, it is shown the door.
-    let _ = tokio::time::timeout(TELLING, async { while hall.next().await.is_ok() {} }).await;
+    gone(hall, TELLING).await;
+}
+
+/// Waits until the client has gone, at most for `limit`.
+async fn gone(hall: &mut Hall, limit: Duration) {
+    let _ = tokio::time::timeout(limit, async { while hall.next().await.is_ok() {} }).await;
 }

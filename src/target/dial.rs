@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use russh::client;
 use russh::keys::{Algorithm, PublicKey};
-use tokio::io::BufReader;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -12,10 +11,8 @@ use super::config::Config;
 use super::error::{Error, ProvenKey};
 pub use super::handler::Trust;
 use super::handler::{HostHandler, Seen};
+use crate::buffer::Buffered;
 use crate::model::{Address, Host};
-
-/// Reads of this size save system calls on bulk transfers; untouched pages cost no memory.
-const READ_BUFFER: usize = 128 * 1024;
 
 /// A host that proved a trusted key and has been told nothing yet.
 #[must_use]
@@ -60,7 +57,7 @@ pub async fn dial(config: &Config, host: &Host) -> Result<Dialed, Error> {
     let (stream, peer) = connect(config, &host.address).await?;
     let seen = Seen::default();
     let handler = HostHandler { trust, seen: seen.clone() };
-    let exchange = client::connect_stream(config.client(&kinds, None), BufReader::with_capacity(READ_BUFFER, stream), handler);
+    let exchange = client::connect_stream(config.client(&kinds, None), Buffered::new(stream), handler);
     let outcome = timeout(config.handshake_timeout, exchange).await;
     match (outcome, seen.get()) {
         (Ok(Ok(handle)), Some(key)) => Ok(Dialed { handle, address: host.address.clone(), config: config.clone(), key, peer }),

@@ -94,3 +94,43 @@ fn key_exchanges_in_the_middle_of_a_transfer_lose_nothing() {
         scene.alice.exec_with(Way::Through, &["-v", "-o", "LogLevel=DEBUG1", "-o", "RekeyLimit=1M"], "cat", noise(5_000_000)).ok();
     assert!(outcome.errors().matches("SSH2_MSG_NEWKEYS received").count() > 3, "{}", outcome.errors());
 }
+
+#[test]
+fn no_exit_status_is_lost_among_many() {
+    let scene = Scene::new();
+    let _master = master(&scene, Way::Through);
+    // Four at a time, because what is lost is lost in a race.
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let alice = scene.alice.clone();
+            scope.spawn(move || {
+                for i in 0..60 {
+                    let status = 1 + (worker * 60 + i) % 250;
+                    let outcome = alice.exec(Way::Through, &format!("head -c {} /dev/zero; exit {status}", i * 1000));
+                    assert_eq!(
+                        (outcome.status, outcome.stdout.len()),
+                        (Some(status), usize::try_from(i).unwrap() * 1000),
+                        "{i}: {outcome:?}"
+                    );
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_exit_status_is_lost_on_connections_of_their_own() {
+    let scene = Scene::new();
+    std::thread::scope(|scope| {
+        for worker in 0..3 {
+            let alice = scene.alice.clone();
+            scope.spawn(move || {
+                for i in 0..15 {
+                    let status = 1 + worker * 15 + i;
+                    let outcome = alice.exec_with(Way::Through, &[], &format!("cat; exit {status}"), vec![b'x'; 3000]);
+                    assert_eq!((outcome.status, outcome.stdout.len()), (Some(status), 3000), "{i}: {outcome:?}");
+                }
+            });
+        }
+    });
+}

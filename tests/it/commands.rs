@@ -21,6 +21,14 @@ fn exit_statuses_are_the_hosts_own() {
 }
 
 #[test]
+fn a_command_that_closes_its_output_long_before_it_exits_keeps_its_status() {
+    let scene = Scene::new();
+    // The client has nothing more to say or to hear and closes the channel; what the command exits with comes after that.
+    let outcome = scene.alice.same(&[], "exec >&- 2>&-; sleep 0.4; exit 3", b"");
+    assert_eq!(outcome.status, Some(3), "{outcome:?}");
+}
+
+#[test]
 fn a_command_that_a_signal_ends_looks_the_same() {
     let scene = Scene::new();
     for signal in ["TERM", "KILL", "SEGV", "HUP"] {

@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
 mod close;
+mod close_answer;
 mod flow_control;
 mod full_duplex;
 mod hooks;
