@@ -6,7 +6,7 @@ use crate::world::fake::{CODE, Deed, Fake};
 use crate::world::keys::Key;
 use crate::world::sshd::accepted;
 use crate::world::terminal::Terminal;
-use crate::world::{Outcome, Scene, Way, nonce};
+use crate::world::{Outcome, Scene, Way, eventually, nonce};
 
 const PASSWORD_ONLY: &str = "PasswordAuthentication yes\nKbdInteractiveAuthentication no\nPubkeyAuthentication no\nUsePAM yes\n";
 const INTERACTIVE_ONLY: &str = "PasswordAuthentication no\nKbdInteractiveAuthentication yes\nPubkeyAuthentication no\nUsePAM yes\n";
@@ -53,6 +53,7 @@ fn a_refused_password_is_tried_once_and_said() {
         let scene = with_password(sshd, &nonce(30));
         let errors = refused(&scene.alice.exec(Way::Through, "true"));
         assert!(errors.contains("refused the credential"), "{errors}");
+        eventually("the host has logged the attempt", || (attempts(&scene) > 0).then_some(()));
         assert_eq!(attempts(&scene), 1, "{}", scene.host.log());
         assert_eq!(scene.host.sign_ins(), 0);
         assert_eq!(scene.broker.ended_session()["end_reason"], "refused");
@@ -65,6 +66,7 @@ fn a_refused_key_is_tried_once_and_said() {
     scene.host.authorize(&[&scene.alice.own]);
     let errors = refused(&scene.alice.exec(Way::Through, "true"));
     assert!(errors.contains("refused the credential"), "{errors}");
+    eventually("the host has logged the attempt", || (attempts(&scene) > 0).then_some(()));
     assert_eq!(attempts(&scene), 1, "{}", scene.host.log());
     let session = scene.broker.ended_session();
     assert_eq!(session["end_reason"], "refused");
