@@ -149,6 +149,7 @@ pub fn serve(options: ServeOptions) -> Result<(), Error> {
         return Err(Error::RootKeyInEnvironment);
     }
     harden::settle_allocator();
+    harden::raise_file_limit();
     let hardened = harden::harden();
     let home = home::Home::take(&options.home)?;
     let config_path = config::path(options.config.as_deref(), home.path());
