@@ -73,6 +73,11 @@ impl Authn {
         Ok(found.filter(|user| !user.disabled && self.persons.lock().is_ok_and(|mut t| t.has_left(&user.id, self.clock.now()))))
     }
 
+    /// Whose key it is, whether or not they may sign in.
+    pub async fn owner_of(&self, fingerprint: String) -> Option<UserId> {
+        self.store.read(move |c| users::by_fingerprint(c, &fingerprint)).await.ok().flatten().map(|user| user.id)
+    }
+
     /// Records a sign-in.
     pub async fn accepted(&self, user: &User, from: SocketAddr, fingerprint: &str, client: &str, algorithm: &str) {
         let event = Event::new(EventName::SigninAccepted, user.name.to_string())

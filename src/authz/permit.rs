@@ -28,8 +28,10 @@ pub struct Reach {
     pub actions: Actions,
     /// If set, `exec` runs only these commands, byte by byte.
     pub commands: Option<Vec<String>>,
-    /// When the session must have ended.
+    /// When the last of it has run out.
     pub ends_at: Option<Time>,
+    /// When the first of it runs out: then it is to be decided anew.
+    pub recheck_at: Option<Time>,
 }
 
 impl Permit {

@@ -28,7 +28,7 @@ pub struct Request {
     pub session: SessionId,
     /// From where.
     pub client: IpAddr,
-    /// When.
+    /// When. The session begins at this moment.
     pub now: Time,
 }
 
@@ -56,7 +56,7 @@ pub struct Judgement {
 
 /// Decides. A person needs at least one grant whose conditions all hold; what several grant adds up.
 pub fn decide(facts: &Facts, request: &Request) -> Decision {
-    match explain(facts, request.client, request.now).result {
+    match explain(facts, request.client, request.now, request.now).result {
         Ok((scope, grants)) => Decision::Allow(Permit {
             principal: Principal::Human(facts.user.id),
             host: facts.host.id,
@@ -70,14 +70,14 @@ pub fn decide(facts: &Facts, request: &Request) -> Decision {
     }
 }
 
-/// The reasoning of [`decide`], grant by grant.
-pub fn explain(facts: &Facts, client: IpAddr, now: Time) -> Judgement {
-    let considered: Vec<(Grant, Considered)> = facts.grants.iter().map(|g| (g.clone(), consider(g, facts, client, now))).collect();
-    let result = if facts.user.disabled { Err(Denial::Disabled) } else { combine(&considered, now) };
+/// The reasoning of [`decide`], grant by grant, at `now` for a session that began at `began`.
+pub fn explain(facts: &Facts, client: IpAddr, now: Time, began: Time) -> Judgement {
+    let considered: Vec<(Grant, Considered)> = facts.grants.iter().map(|g| (g.clone(), consider(g, facts, client, now, began))).collect();
+    let result = if facts.user.disabled { Err(Denial::Disabled) } else { combine(&considered, now, began) };
     Judgement { considered, result }
 }
 
-fn consider(grant: &Grant, facts: &Facts, client: IpAddr, now: Time) -> Considered {
+fn consider(grant: &Grant, facts: &Facts, client: IpAddr, now: Time, began: Time) -> Considered {
     let theirs = match &grant.to {
         Subject::Everyone => true,
         Subject::User(id) => *id == facts.user.id,
@@ -104,6 +104,11 @@ fn consider(grant: &Grant, facts: &Facts, client: IpAddr, now: Time) -> Consider
     {
         return Considered::Condition(format!("holds only {daily} UTC"));
     }
+    if let Some(most) = grant.max_session
+        && now.since(began) >= most
+    {
+        return Considered::Condition(format!("allows {most:?} a session"));
+    }
     Considered::Allows(grant.allow)
 }
 
@@ -112,10 +117,11 @@ fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-fn combine(considered: &[(Grant, Considered)], now: Time) -> Result<(Reach, Vec<GrantId>), Denial> {
+fn combine(considered: &[(Grant, Considered)], now: Time, began: Time) -> Result<(Reach, Vec<GrantId>), Denial> {
     let mut actions = Actions::default();
     let mut commands: Option<Vec<String>> = Some(Vec::new());
     let mut ends: Option<Option<Time>> = None;
+    let mut recheck_at: Option<Time> = None;
     let mut grants = Vec::new();
     let mut condition = None;
     for (grant, found) in considered {
@@ -131,10 +137,11 @@ fn combine(considered: &[(Grant, Considered)], now: Time) -> Result<(Reach, Vec<
                         _ => None,
                     };
                 }
-                let end = [grant.until, grant.between.and_then(|b| b.closes(now)), grant.max_session.map(|d| now.plus(d))]
+                let end = [grant.until, grant.between.and_then(|b| b.closes(now)), grant.max_session.map(|d| began.plus(d))]
                     .into_iter()
                     .flatten()
                     .min();
+                recheck_at = recheck_at.into_iter().chain(end).min();
                 // What one grant allows for longer, another one's end does not shorten.
                 ends = Some(match ends {
                     None => end,
@@ -152,7 +159,7 @@ fn combine(considered: &[(Grant, Considered)], now: Time) -> Result<(Reach, Vec<
     if !actions.has(Action::Exec) {
         commands = None;
     }
-    Ok((Reach { actions, commands, ends_at: ends.flatten() }, grants))
+    Ok((Reach { actions, commands, ends_at: ends.flatten(), recheck_at }, grants))
 }
 
 #[cfg(test)]
@@ -276,6 +283,22 @@ mod tests {
         let day = Grant { max_session: None, ..day };
         assert_eq!(allowed(&facts(vec![hour.clone(), day]), NOON).unwrap().ends_at.unwrap().to_string(), "2026-11-24T00:00:00Z");
         assert_eq!(allowed(&facts(vec![hour, grant(Subject::Everyone, "*", "shell")]), NOON).unwrap().ends_at, None);
+    }
+
+    #[test]
+    fn what_runs_out_first_is_looked_at_first_and_a_session_gets_its_time_once() {
+        let hour = Grant { max_session: Some(Duration::from_secs(3600)), ..grant(Subject::Everyone, "*", "shell") };
+        let open = grant(Subject::Everyone, "*", "sftp");
+        let f = facts(vec![hour, open]);
+        let began = Time::parse(NOON).unwrap();
+        let at = |minutes: u64| {
+            explain(&f, "192.0.2.1".parse().unwrap(), began.plus(Duration::from_secs(60 * minutes)), began).result.unwrap().0
+        };
+        assert_eq!((at(0).ends_at, at(0).recheck_at), (None, Some(began.plus(Duration::from_secs(3600)))));
+        assert_eq!(at(59).recheck_at, at(0).recheck_at, "asking again prolongs nothing");
+        assert!(at(59).allows(Action::Shell));
+        assert!(!at(60).allows(Action::Shell) && at(60).allows(Action::Sftp));
+        assert_eq!(at(60).recheck_at, None);
     }
 
     #[test]

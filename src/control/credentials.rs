@@ -118,7 +118,7 @@ impl Call<'_> {
         // Whoever may bind a workspace's secret to a machine of their choice would get to read it there.
         if mine && matches!(credential.scope, Scope::Workspace(_)) && self.reach_of(Verb::CredentialAttach) != Reach::All {
             let (id, at) = (credential.id, host.id);
-            if self.parts.store.read(move |c| credentials::binding(c, id, at)).await?.is_none() {
+            if !self.parts.store.read(move |c| credentials::is_shared(c, at, id)).await? {
                 return Err(
                     self.forbidden(Verb::CredentialAttachMine, "a workspace credential is brought to a host by an owner or admin first")
                 );

@@ -35,7 +35,7 @@ impl Call<'_> {
             })
             .await?;
         let (Some(facts), credential, subjects) = read else { return Err(Error::no_such("user", user.name, "user list")) };
-        let judgement = authz::explain(&facts, from, now);
+        let judgement = authz::explain(&facts, from, now, now);
         let (allowed, reason) = verdict(&judgement, action, credential.as_ref(), &host.name);
         let (reach, deciding) = judgement.result.clone().unwrap_or_default();
         let everything = self.reach == Reach::All;

@@ -8,8 +8,8 @@ use super::error::Error;
 use super::keys;
 use super::rights::{Verb, may_change_person, reaches};
 use super::view::{Data, KeyView, UserView};
-use crate::model::{Event, EventName, Name, Role, User, UserKey};
-use crate::store::{self, users};
+use crate::model::{Event, EventName, Name, Role, Scope, User, UserKey};
+use crate::store::{self, credentials, users};
 
 impl Call<'_> {
     pub(super) async fn user_add(&self, name: Name, texts: &[String], role: Role, uid: Option<u32>) -> Result<Reply, Error> {
@@ -113,6 +113,19 @@ impl Call<'_> {
 
     pub(super) async fn user_key_add(&self, name: Name, text: &str) -> Result<Reply, Error> {
         let user = self.person_to_change(name, Verb::UserKeyChange).await?;
+        if user.id != self.actor.id {
+            // Whoever adds a key to somebody becomes them, and their personal credentials with it.
+            let scope = Scope::Personal(user.id);
+            if self.parts.store.read(move |c| credentials::any_in(c, &scope)).await? {
+                return Err(Error::unfit(
+                    format!("{} has personal credentials: only {} may add a key", user.name, user.name),
+                    format!(
+                        "they add it themselves, over ssh: user key add {0} -; or remove {0} with those credentials: keyward user remove {0}",
+                        user.name
+                    ),
+                ));
+            }
+        }
         let keys = self.read_keys(&user, &[text.to_owned()])?;
         let events: Vec<Event> = keys.iter().map(|k| self.key_event(EventName::UserKeyAdded, &user.name, &k.fingerprint)).collect();
         let said = format!("{} added to {}", keys.iter().map(|k| k.fingerprint.as_str()).collect::<Vec<_>>().join(" and "), user.name);

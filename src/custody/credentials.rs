@@ -147,7 +147,8 @@ impl Custody {
         Ok(edited.into_inner())
     }
 
-    /// Binds a credential to a host and makes it the host's default (`chooser` `None`) or one person's choice.
+    /// Binds a credential to a host and makes it the host's default (`chooser` `None`) or one person's choice. A default
+    /// that it replaces stays open to everybody who names it, until it is detached.
     ///
     /// # Errors
     /// [`Error::PersonalDefault`], [`Error::Missing`], [`Error::ChangedMeanwhile`].
@@ -180,7 +181,14 @@ impl Custody {
                 for binding in &bindings {
                     credentials::bind(c, binding)?;
                 }
+                let before = credentials::chosen(c, host, chooser)?;
                 credentials::choose(c, host, chooser, credential)?;
+                if chooser.is_none() {
+                    credentials::share(c, host, credential, true)?;
+                }
+                if let Some(before) = before.filter(|b| b.id != credential) {
+                    credentials::unbind_if_unchosen(c, before.id, host)?;
+                }
                 Ok(((), vec![event]))
             })
             .await?;
@@ -197,7 +205,8 @@ impl Custody {
         let detached = self
             .log
             .change(move |c| -> Result<((), Vec<Event>), Error> {
-                if !credentials::unchoose(c, host, chooser, credential)? {
+                let unshared = chooser.is_none() && credentials::share(c, host, credential, false)?;
+                if !credentials::unchoose(c, host, chooser, credential)? && !unshared {
                     return Err(Error::Missing("such attachment".to_owned()));
                 }
                 credentials::unbind_if_unchosen(c, credential, host)?;

@@ -39,7 +39,9 @@ impl Custody {
 
     async fn rebind(&self, before: Host, after: Host, mut events: Vec<Event>, keep_personal: bool) -> Result<Changed, Error> {
         let pins = |h: &Host| h.host_keys.iter().map(|k| k.fingerprint.clone()).collect::<std::collections::BTreeSet<_>>();
-        let moved = before.address != after.address || pins(&before) != pins(&after);
+        // To trust whatever answers first is a change of which machine is meant, while no key is pinned.
+        let loosened = after.trust_first_use && !before.trust_first_use && before.host_keys.is_empty();
+        let moved = before.address != after.address || pins(&before) != pins(&after) || loosened;
         let bound = if moved { self.bound_rows(&before).await? } else { Vec::new() };
         let mut fresh: Vec<(CredentialRow, BindingRow)> = Vec::new();
         let mut detached: Vec<CredentialRow> = Vec::new();

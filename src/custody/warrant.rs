@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use super::{Custody, Error};
 use crate::audit::Audited;
 use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
-use crate::model::{Credential, CredentialId, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
+use crate::clock::Time;
+use crate::model::{Credential, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
 use crate::store::sessions::SessionRow;
 use crate::store::{self, credentials, grants, hosts, sessions, state, users};
 use crate::vault::Lease;
@@ -40,6 +41,21 @@ pub struct Warrant {
     pub host: Host,
     /// The credential.
     pub credential: Credential,
+}
+
+/// What a live session stands on.
+#[derive(Clone, Debug)]
+pub struct StandsOn {
+    /// The person.
+    pub user: UserId,
+    /// The fingerprint of the key that signed them in.
+    pub key: String,
+    /// The host.
+    pub host: HostId,
+    /// Where the person comes from.
+    pub client: SocketAddr,
+    /// When the session began.
+    pub began: Time,
 }
 
 /// How a lease ended.
@@ -88,7 +104,7 @@ impl Custody {
         };
         let now = self.clock.now();
         // Decided before the credential is looked at: who is not granted learns nothing of credentials.
-        if let Err(why) = authz::explain(&facts, asked.client.ip(), now).result {
+        if let Err(why) = authz::explain(&facts, asked.client.ip(), now, now).result {
             self.log.record(denied(&why.to_string())).await?;
             return Err(if matches!(why, authz::Denial::Disabled) { Error::NoSuchPerson } else { Error::NoSuchHost(asked.host) });
         }
@@ -161,13 +177,18 @@ impl Custody {
             .session(session)
             .with("host_key", presented);
         // The permit goes in and comes out of the witness: without the entry there is nothing to give the vault.
-        let permit = self.log.commit(event, permit).await?.into_inner();
-        match self.vault.lease(permit, presented).await {
-            Ok(lease) => {
-                self.leases.fetch_add(1, Ordering::Relaxed);
-                Ok(lease)
-            }
+        self.leases.fetch_add(1, Ordering::Relaxed);
+        let permit = match self.log.commit(event, permit).await {
+            Ok(permit) => permit.into_inner(),
             Err(e) => {
+                self.leases.fetch_sub(1, Ordering::Relaxed);
+                return Err(e.into());
+            }
+        };
+        match self.vault.lease(permit, presented).await {
+            Ok(lease) => Ok(lease),
+            Err(e) => {
+                self.leases.fetch_sub(1, Ordering::Relaxed);
                 let event = Event::new(EventName::LeaseEnded, user.name.to_string())
                     .host(host)
                     .credential(credential)
@@ -225,18 +246,18 @@ impl Custody {
     ///
     /// # Errors
     /// What the store says; then the session must end.
-    pub async fn still(&self, user: UserId, host: HostId, credential: CredentialId, client: SocketAddr) -> Result<Option<Reach>, Error> {
+    pub async fn still(&self, stands_on: StandsOn) -> Result<Option<Reach>, Error> {
         let now = self.clock.now();
+        let StandsOn { user, key, host, client, began } = stands_on;
         let reach = self
             .store
             .read(move |c| -> Result<Option<Reach>, store::Error> {
                 let (Some(user), Some(host)) = (users::by_id(c, user)?, hosts::by_id(c, host)?) else { return Ok(None) };
-                if credentials::by_id(c, credential)?.is_none() {
-                    // A deleted credential opens nothing new; what it opened ends with `--end-sessions`.
-                    tracing::debug!(target: "keyward::custody", "the credential of a live session is deleted");
+                if users::by_fingerprint(c, &key)?.is_none_or(|owner| owner.id != user.id) {
+                    return Ok(None);
                 }
                 let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host };
-                Ok(authz::explain(&facts, client.ip(), now).result.ok().map(|(reach, _)| reach))
+                Ok(authz::explain(&facts, client.ip(), now, began).result.ok().map(|(reach, _)| reach))
             })
             .await?;
         Ok(reach)
@@ -259,9 +280,16 @@ fn look_up(c: &rusqlite::Connection, asked: &Asked) -> Result<Found, store::Erro
 fn choose(c: &rusqlite::Connection, asked: &Asked, user: &User, host: &Host) -> Result<Option<Credential>, store::Error> {
     if let Some(name) = &asked.credential {
         for scope in [Scope::Personal(user.id), Scope::Workspace(asked.workspace.clone())] {
-            if let Some(credential) = credentials::by_name(c, &scope, name)?
-                && credentials::binding(c, credential.id, host.id)?.is_some()
-            {
+            let Some(credential) = credentials::by_name(c, &scope, name)? else { continue };
+            // What somebody bound for themselves alone is nobody else's choice.
+            let open = match scope {
+                Scope::Personal(_) => credentials::binding(c, credential.id, host.id)?.is_some(),
+                Scope::Workspace(_) => {
+                    credentials::is_shared(c, host.id, credential.id)?
+                        || credentials::chosen(c, host.id, Some(user.id))?.is_some_and(|own| own.id == credential.id)
+                }
+            };
+            if open {
                 return Ok(Some(credential));
             }
         }

@@ -3,6 +3,12 @@
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
+/// Lets the process have as many files as the system's administrator allows: each connection is up to three.
+pub(super) fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
 /// Keeps glibc from giving memory back to the kernel and faulting it in again: a GiB that is relayed cost a million page
 /// faults. Freeing one large block raises its thresholds for good (mallopt(3), `M_MMAP_THRESHOLD`, "dynamic"); other
 /// allocators are not impressed.

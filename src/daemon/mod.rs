@@ -33,6 +33,8 @@ use crate::store::{self, Store};
 use crate::vault::{self, Vault};
 use crate::{audit, socket};
 
+/// How long calls at the control socket have to end.
+const SOCKET_WORDS: Duration = Duration::from_secs(2);
 /// After the drain, how long sessions have to end and be recorded.
 const LAST_WORDS: Duration = Duration::from_secs(8);
 
@@ -147,6 +149,7 @@ pub fn serve(options: ServeOptions) -> Result<(), Error> {
         return Err(Error::RootKeyInEnvironment);
     }
     harden::settle_allocator();
+    harden::raise_file_limit();
     let hardened = harden::harden();
     let home = home::Home::take(&options.home)?;
     let config_path = config::path(options.config.as_deref(), home.path());
@@ -233,7 +236,8 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     drain(&registry, if verdict.is_ok() { config.drain } else { Duration::ZERO }).await;
     stop.cancel();
     let _ = std::fs::remove_file(&socket_path);
-    let _ = control_task.await;
+    // A client that says nothing or does not read holds up no stop.
+    let _ = tokio::time::timeout(SOCKET_WORDS, control_task).await;
     let _ = tokio::task::spawn_blocking(move || workers.stop()).await;
     let event = Event::new(EventName::DaemonStopped, "keyward");
     let recorded = log.record(match &verdict {

@@ -103,7 +103,6 @@ impl Handler {
             return None;
         }
         self.selector = Some(selector);
-        self.note(|s| s.person = Some(found.id));
         Some(found)
     }
 
@@ -131,7 +130,13 @@ impl server::Handler for Handler {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        let Some(person) = self.person(user, key.public_key, key.algorithm).await else { return Ok(Auth::reject()) };
+        let Some(person) = self.person(user, key.public_key, key.algorithm).await else {
+            // Only here is it known that the key was in somebody's hand: an offer alone, which anybody can make of a
+            // public key, is not counted against its owner.
+            let owner = self.door.authn.owner_of(key.public_key.fingerprint(HashAlg::Sha256).to_string()).await;
+            self.note(|s| s.person = owner);
+            return Ok(Auth::reject());
+        };
         self.key = Some((key.public_key.fingerprint(HashAlg::Sha256).to_string(), key.algorithm.to_string()));
         self.note(|s| s.user = Some(person));
         Ok(Auth::Accept)
@@ -154,11 +159,12 @@ impl server::Handler for Handler {
         if selector.host == user.name {
             let caller = Caller { user: user.id, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
-            tokio::spawn(verbs::serve(self.door.desk.clone(), caller, arrivals, handle));
+            tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, arrivals, handle));
         } else {
             let visit = Visit {
                 user: user.id,
                 user_name: user.name,
+                key: fingerprint,
                 workspace: self.door.workspace.clone(),
                 host: selector.host,
                 credential: selector.credential,

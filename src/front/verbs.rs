@@ -8,23 +8,28 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::console::{self, Screen};
+use super::handler::Doorway;
 use crate::control::{Caller, Desk};
 use crate::relay::{self, ClientChannel, Held};
 use crate::sessions::Arrival;
 
 /// Serves verbs until the client is gone.
-pub(super) async fn serve(desk: Desk, caller: Caller, mut arrivals: mpsc::Receiver<Arrival>, handle: server::Handle) {
-    let desk = Arc::new(desk);
+pub(super) async fn serve(door: Arc<Doorway>, caller: Caller, key: String, mut arrivals: mpsc::Receiver<Arrival>, handle: server::Handle) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
                 Some(Arrival::Channel { channel, reply, seat }) => {
-                    let (desk, caller) = (Arc::clone(&desk), caller.clone());
+                    let (door, caller, key) = (Arc::clone(&door), caller.clone(), key.clone());
                     running.spawn(async move {
                         let _seat = seat;
                         reply.accept().await;
-                        verb(&desk, caller, channel).await;
+                        // A key that was removed meanwhile opens no further verb.
+                        if door.authn.owner_of(key).await == Some(caller.user) {
+                            verb(&door.desk, caller, channel).await;
+                        } else {
+                            relay::say(channel, Held::default(), "your key was removed\nhint: ask whoever runs this broker").await;
+                        }
                     });
                 }
                 Some(Arrival::Closed(_)) => {}

@@ -13,6 +13,7 @@ pub use say::{ClientChannel, Held, hold, say};
 pub use witness::Witness;
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use russh::client;
@@ -20,12 +21,32 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::authz::Reach;
+use crate::model::Action;
 
 /// What each side has said of its own end.
 #[derive(Debug, Default)]
 struct Ends {
     client: AtomicBool,
     host: AtomicBool,
+    /// What runs on the channel, once something does.
+    running: OnceLock<Running>,
+}
+
+/// A shell, command or subsystem that was started.
+#[derive(Debug)]
+struct Running {
+    what: &'static str,
+    text: Vec<u8>,
+}
+
+impl Running {
+    fn is_granted(&self, reach: &Reach) -> bool {
+        match self.what {
+            "shell" => reach.allows(Action::Shell),
+            "exec" => reach.allows_command(&self.text),
+            _ => self.text == b"sftp" && reach.allows(Action::Sftp),
+        }
+    }
 }
 
 /// A channel on the host's side.
@@ -93,7 +114,8 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
         let up = up.run(held, &mut from_client);
         let down = down.run(&mut from_host);
         let told = told(pump.ending.clone());
-        tokio::pin!(up, down, told);
+        let withdrawn = withdrawn(pump.reach.clone(), &ends);
+        tokio::pin!(up, down, told, withdrawn);
         let mut up_done = None;
         loop {
             tokio::select! {
@@ -109,6 +131,7 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
                     end => break end,
                 },
                 sentence = &mut told => break End::Told(sentence),
+                what = &mut withdrawn => break End::Refused(format!("{what} is not granted to you here any more")),
             }
         }
     };
@@ -126,6 +149,18 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     }
     let _ = to_host.close().await;
     Outcome { end, exit_status }
+}
+
+/// What runs and is not granted any more, when that happens.
+async fn withdrawn(mut reach: watch::Receiver<Reach>, ends: &Ends) -> &'static str {
+    while reach.changed().await.is_ok() {
+        if let Some(running) = ends.running.get()
+            && !running.is_granted(&reach.borrow())
+        {
+            return running.what;
+        }
+    }
+    std::future::pending().await
 }
 
 /// The sentence that ends the session, when it comes; never, if the session ends without one.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::replies::Replies;
 use super::say::{Held, ToClient};
-use super::{End, Ends, Pump};
+use super::{End, Ends, Pump, Running};
 use crate::authz::Reach;
 use crate::model::{Action, printable};
 
@@ -93,15 +93,15 @@ impl Upstream<'_> {
             }
             ChannelMsg::Signal { signal } => to.signal(signal).await.map_err(gone),
             ChannelMsg::RequestShell { want_reply } => {
-                self.start("shell", &[], want_reply, |reach| reach.allows(Action::Shell)).await?;
+                self.start("shell", &[], want_reply).await?;
                 to.request_shell(want_reply).await.map_err(gone)
             }
             ChannelMsg::Exec { want_reply, command } => {
-                self.start("exec", &command, want_reply, |reach| reach.allows_command(&command)).await?;
+                self.start("exec", &command, want_reply).await?;
                 to.exec(want_reply, command).await.map_err(gone)
             }
             ChannelMsg::RequestSubsystem { want_reply, name } => {
-                self.start("subsystem", name.as_bytes(), want_reply, |reach| name == "sftp" && reach.allows(Action::Sftp)).await?;
+                self.start("subsystem", name.as_bytes(), want_reply).await?;
                 to.request_subsystem(want_reply, name).await.map_err(gone)
             }
             ChannelMsg::Request { name, want_reply, data } => self.named(name, want_reply, data).await,
@@ -138,14 +138,15 @@ impl Upstream<'_> {
     }
 
     /// A shell, command or subsystem: granted and witnessed, or the channel ends with a sentence that names it.
-    async fn start(&mut self, what: &'static str, text: &[u8], want_reply: bool, granted: impl FnOnce(&Reach) -> bool) -> Step {
+    async fn start(&mut self, what: &'static str, text: &[u8], want_reply: bool) -> Step {
         if self.started {
             // One of them per channel (RFC 4254 §6.5).
             self.refuse(what, want_reply).await?;
             return Err(Some(End::Refused(format!("a second {what} on one channel"))));
         }
         self.started = true;
-        let allowed = granted(&self.pump.reach.borrow());
+        let running = Running { what, text: text.to_vec() };
+        let allowed = running.is_granted(&self.pump.reach.borrow());
         if !allowed {
             let sentence = refusal(what, text, &self.pump.reach.borrow());
             self.pump.witness.refused(what, sentence.lines().next().unwrap_or_default()).await;
@@ -157,6 +158,7 @@ impl Upstream<'_> {
             return Err(Some(End::Refused(sentence)));
         }
         self.pump.witness.starts(what, text, self.pty).await.map_err(|e| Some(End::Unwitnessed(e.to_string())))?;
+        let _ = self.ends.running.set(running);
         self.forwarded(want_reply).await;
         Ok(())
     }

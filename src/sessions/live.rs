@@ -1,6 +1,5 @@
 //! A session that lives: channels come and go on one connection, until somebody or something ends it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use super::open::{Opened, Rooms};
 use super::registry::Place;
 use crate::authz::Reach;
 use crate::clock::Time;
+use crate::custody::StandsOn;
 use crate::model::{EndReason, Event, EventName, SessionId};
 use crate::relay::{self, Counters, End, Outcome, Pump, Witness};
 use crate::target::Connection;
@@ -41,7 +41,15 @@ impl Ended {
 }
 
 /// Lives a session to its end.
-pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opened: Opened, hall: &mut Hall, place: &mut Place) -> Ended {
+pub(super) async fn live(
+    rooms: &Rooms,
+    id: SessionId,
+    stands_on: StandsOn,
+    opened: Opened,
+    hall: &mut Hall,
+    place: &mut Place,
+    mut bell: watch::Receiver<u64>,
+) -> Ended {
     let Opened { connection, user, host, credential, reach } = opened;
     let base = Event::new(EventName::ChannelOpened, user.name.to_string()).host(&host).credential(&credential).session(id);
     let mut session = Session {
@@ -57,9 +65,8 @@ pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opene
     for waiting in std::mem::take(&mut hall.waiting) {
         session.start(waiting);
     }
-    let mut bell = rooms.guard.listen();
     let (reason, text) = loop {
-        let deadline = session.reach.borrow().ends_at;
+        let deadline = session.reach.borrow().recheck_at;
         tokio::select! {
             arrived = hall.next() => match arrived {
                 Ok(waiting) => session.start(waiting),
@@ -70,12 +77,16 @@ pub(super) async fn live(rooms: &Rooms, id: SessionId, client: SocketAddr, opene
                 break end;
             },
             why = place.told_to_end() => break (why, words(why).to_owned()),
-            Ok(()) = bell.changed() => match rooms.custody.still(user.id, host.id, credential.id, client).await {
+            Ok(()) = bell.changed() => match rooms.custody.still(stands_on.clone()).await {
                 Ok(Some(reach)) => { session.reach.send_replace(reach); }
                 Ok(None) => break (EndReason::Withdrawn, words(EndReason::Withdrawn).to_owned()),
                 Err(e) => break (EndReason::Broker, format!("it could not be checked whether this is still allowed: {e}")),
             },
-            () = until(rooms, deadline) => break (EndReason::Limit, "the time that is granted for it is over".to_owned()),
+            () = until(rooms, deadline) => match rooms.custody.still(stands_on.clone()).await {
+                Ok(Some(reach)) => { session.reach.send_replace(reach); }
+                Ok(None) => break (EndReason::Limit, "the time that is granted for it is over".to_owned()),
+                Err(e) => break (EndReason::Broker, format!("it could not be checked whether this is still allowed: {e}")),
+            },
             () = tokio::time::sleep(LOOK) => if session.connection.is_closed() {
                 break (EndReason::HostLost, "the connection to the host broke off".to_owned());
             },

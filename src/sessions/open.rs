@@ -13,7 +13,7 @@ use super::registry::Registry;
 use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
-use crate::custody::{self, Asked, Custody, LeaseEnd, Warrant};
+use crate::custody::{self, Asked, Custody, LeaseEnd, StandsOn, Warrant};
 use crate::fault::{Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
 use crate::relay;
@@ -48,6 +48,8 @@ pub struct Visit {
     pub user: UserId,
     /// Their name.
     pub user_name: Name,
+    /// The fingerprint of the key that signed them in.
+    pub key: String,
     /// The workspace.
     pub workspace: Name,
     /// The host.
@@ -144,9 +146,12 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 }
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
-    let Visit { user, user_name, workspace, host, credential, client, arrivals, handle } = visit;
+    let Visit { user, user_name, key, workspace, host, credential, client, arrivals, handle } = visit;
     let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
+    // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
+    let bell = rooms.guard.listen();
+    let began = rooms.clock.now();
     // Not raced with the client's leaving: a permit that is being witnessed gets its end recorded, too.
     let warrant = match rooms.custody.warrant(asked).await {
         Ok(warrant) => warrant,
@@ -169,7 +174,8 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     };
     match outcome {
         Ok(opened) => {
-            let ended = live::live(&rooms, id, client, opened, &mut hall, &mut place).await;
+            let stands_on = StandsOn { user, key, host: opened.host.id, client, began };
+            let ended = live::live(&rooms, id, stands_on, opened, &mut hall, &mut place, bell).await;
             let (text, reason) = (ended.text.clone(), ended.reason);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
             if !matches!(reason, EndReason::ClientClosed | EndReason::ClientLost) {
@@ -211,8 +217,15 @@ async fn journey(rooms: &Rooms, warrant: Warrant, prompts: mpsc::Sender<Prompt>,
     };
     let host = if host.host_keys.is_empty() { pin(rooms, &user, &host, &dialed, session).await? } else { host };
 
-    let lease = rooms.custody.lease(permit, &user, &host, &credential, &dialed.key().fingerprint).await?;
+    // Noted before it is asked for: if this is dropped on the way, its end is still recorded.
     note(progress, |p| p.lease_open = true);
+    let lease = match rooms.custody.lease(permit, &user, &host, &credential, &dialed.key().fingerprint).await {
+        Ok(lease) => lease,
+        Err(e) => {
+            note(progress, |p| p.lease_open = false);
+            return Err(e.into());
+        }
+    };
     let peer = dialed.peer();
     let signed_in = dialed.login(lease, &prompts).await;
 

@@ -193,6 +193,14 @@ pub fn visible(c: &Connection, workspace: &Name, user: UserId) -> Result<Vec<Cre
     Ok(rows)
 }
 
+/// Whether a scope has any credential.
+///
+/// # Errors
+/// What SQLite says.
+pub fn any_in(c: &Connection, scope: &Scope) -> Result<bool, Error> {
+    Ok(c.prepare_cached("SELECT EXISTS(SELECT 1 FROM credentials WHERE scope = ?1)")?.query_row(params![scope], |r| r.get(0))?)
+}
+
 /// The names of the hosts that a credential is bound to.
 ///
 /// # Errors
@@ -269,6 +277,32 @@ pub fn choose(c: &Connection, host: HostId, user: Option<UserId>, credential: Cr
         params![host, chooser(user), credential],
     )?;
     Ok(())
+}
+
+fn shared_key(credential: CredentialId) -> String {
+    format!("any:{credential}")
+}
+
+/// Lets everybody who is granted the host name a bound credential (`CREDENTIAL@HOST`), or takes that back. `false`: nothing changed.
+///
+/// # Errors
+/// What SQLite says.
+pub fn share(c: &Connection, host: HostId, credential: CredentialId, shared: bool) -> Result<bool, Error> {
+    let sql = if shared {
+        "INSERT OR IGNORE INTO choices(host, user, credential) VALUES(?1,?2,?3)"
+    } else {
+        "DELETE FROM choices WHERE host = ?1 AND user = ?2 AND credential = ?3"
+    };
+    Ok(c.execute(sql, params![host, shared_key(credential), credential])? > 0)
+}
+
+/// Whether everybody who is granted the host may name it.
+///
+/// # Errors
+/// What SQLite says.
+pub fn is_shared(c: &Connection, host: HostId, credential: CredentialId) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM choices WHERE host = ?1 AND user = ?2)";
+    Ok(c.prepare_cached(sql)?.query_row(params![host, shared_key(credential)], |r| r.get(0))?)
 }
 
 /// Takes a choice back. `false`: it was not made.

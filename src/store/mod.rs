@@ -271,7 +271,13 @@ impl Store {
         let (tell, told) = oneshot::channel();
         let outcome = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&outcome);
+        // Whoever gave up waiting was told that nothing happened: then nothing may happen.
+        let given_up = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let gone = Arc::clone(&given_up);
         let run: Run = Box::new(move |connection| {
+            if gone.load(std::sync::atomic::Ordering::SeqCst) {
+                return Ok(false);
+            }
             let result = f(connection);
             let keep = result.is_ok();
             if let Ok(mut slot) = kept.lock() {
@@ -292,7 +298,10 @@ impl Store {
         match tokio::time::timeout(self.0.config.patience, told).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(E::from(Error::Closed)),
-            Err(_) => Err(E::from(Error::Slow(self.0.config.patience))),
+            Err(_) => {
+                given_up.store(true, std::sync::atomic::Ordering::SeqCst);
+                Err(E::from(Error::Slow(self.0.config.patience)))
+            }
         }
     }
 
@@ -418,22 +427,22 @@ fn write_loop(mut connection: Connection, jobs: &mpsc::Receiver<Job>, path: &Pat
 
 /// Runs each job in a savepoint, seals the state if one changed it, commits once, then tells every waiter.
 fn commit_group(connection: &mut Connection, group: Vec<(bool, Run, Told)>, seal: Option<&dyn StateSeal>, path: &Path) {
-    let mut waiters: Vec<(Told, Option<Error>)> = Vec::with_capacity(group.len());
     let name_path = |e: Error| if let Error::Full { .. } = e { Error::Full { path: path.to_owned() } } else { e };
+    // Everybody who waits is entered first: whatever fails below, they are told what it was.
+    let (jobs, mut waiters): (Vec<(bool, Run)>, Vec<(Told, Option<Error>)>) =
+        group.into_iter().map(|(sealed, run, told)| ((sealed, run), (told, None))).unzip();
     let work = || -> Result<(), Error> {
         let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changed = false;
         let mut held = None;
-        for (sealed, run, told) in group {
+        for ((sealed, run), (_, refused)) in jobs.into_iter().zip(&mut waiters) {
             if sealed && held.is_none() {
                 held = Some(seal.ok_or(Error::Unsealed).and_then(|seal| state::check(&transaction, seal)));
             }
             if let (true, Some(Err(refusal))) = (sealed, &held) {
-                waiters.push((told, Some(again(refusal))));
+                *refused = Some(again(refusal));
                 continue;
             }
-            // The waiter is entered first: whatever fails below, it is told.
-            waiters.push((told, None));
             let savepoint = transaction.savepoint()?;
             if run(&savepoint)? {
                 savepoint.commit()?;

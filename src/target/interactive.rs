@@ -32,7 +32,12 @@ const PASSWORD_WORDS: [&str; 10] =
 pub(super) fn asks_for_password(prompts: &[(String, bool)]) -> bool {
     let [(text, echo)] = prompts else { return false };
     let text = text.to_lowercase();
-    let other = ["one-time", "onetime", "otp", "new ", "code", "token", "again", "retype"].iter().any(|w| text.contains(w));
+    // PAM puts `(login@host) ` in front of it: names of others, which say nothing about the question.
+    let text = text.trim_start();
+    let text = text.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(text, |(_, question)| question);
+    let words = || text.split(|c: char| !c.is_alphanumeric());
+    let other =
+        words().any(|w| ["onetime", "otp", "new", "code", "token", "again", "retype", "pin"].contains(&w)) || text.contains("one-time");
     !echo && !other && PASSWORD_WORDS.iter().any(|w| text.contains(w))
 }
 
@@ -65,6 +70,8 @@ mod tests {
         assert!(asks_for_password(&one("Password: ", false)));
         assert!(asks_for_password(&one("(root@web-1) Password:", false)));
         assert!(asks_for_password(&one("Mot de passe : ", false)));
+        assert!(asks_for_password(&one("(root@code-1) Password: ", false)), "a host's name is not the question");
+        assert!(asks_for_password(&one("(decoder@hotpot) Password: ", false)));
         for (text, echo) in [
             ("Password: ", true),
             ("Verification code: ", false),

@@ -2,9 +2,11 @@
 
 use crate::world::account::{NAME, account};
 use crate::world::broker::Settings;
+use crate::world::fake::{CODE, Deed, Fake};
 use crate::world::keys::Key;
 use crate::world::sshd::accepted;
-use crate::world::{Outcome, Scene, Way, nonce};
+use crate::world::terminal::Terminal;
+use crate::world::{Outcome, Scene, Way, eventually, nonce};
 
 const PASSWORD_ONLY: &str = "PasswordAuthentication yes\nKbdInteractiveAuthentication no\nPubkeyAuthentication no\nUsePAM yes\n";
 const INTERACTIVE_ONLY: &str = "PasswordAuthentication no\nKbdInteractiveAuthentication yes\nPubkeyAuthentication no\nUsePAM yes\n";
@@ -51,6 +53,7 @@ fn a_refused_password_is_tried_once_and_said() {
         let scene = with_password(sshd, &nonce(30));
         let errors = refused(&scene.alice.exec(Way::Through, "true"));
         assert!(errors.contains("refused the credential"), "{errors}");
+        eventually("the host has logged the attempt", || (attempts(&scene) > 0).then_some(()));
         assert_eq!(attempts(&scene), 1, "{}", scene.host.log());
         assert_eq!(scene.host.sign_ins(), 0);
         assert_eq!(scene.broker.ended_session()["end_reason"], "refused");
@@ -63,6 +66,7 @@ fn a_refused_key_is_tried_once_and_said() {
     scene.host.authorize(&[&scene.alice.own]);
     let errors = refused(&scene.alice.exec(Way::Through, "true"));
     assert!(errors.contains("refused the credential"), "{errors}");
+    eventually("the host has logged the attempt", || (attempts(&scene) > 0).then_some(()));
     assert_eq!(attempts(&scene), 1, "{}", scene.host.log());
     let session = scene.broker.ended_session();
     assert_eq!(session["end_reason"], "refused");
@@ -195,6 +199,52 @@ fn a_credential_is_listed_without_its_secret() {
     assert!(credential["last_used_at"].is_null(), "{credential}");
     scene.alice.exec(Way::Through, "true").ok();
     assert!(scene.broker.json(&["credential", "show", "deploy"])["last_used_at"].is_string());
+}
+
+/// A host that asks for a one-time code after the password that the vault keeps.
+fn asking_for_a_code() -> (Scene, Fake) {
+    let scene = Scene::new();
+    let fake = Fake::asking(&scene.place("asking"), Deed::AskCode);
+    scene.broker.does_with(
+        &["credential", "add", "password", "--scope", "workspace", "--username", NAME, "--password"],
+        account().password.as_str(),
+    );
+    scene.broker.does(&["host", "add", "web-2", &fake.address(), "--credential", "password", "--host-key", &fake.host_key.public]);
+    scene.grant("alice", "web-2");
+    (scene, fake)
+}
+
+#[test]
+fn what_only_the_person_knows_is_asked_of_the_person() {
+    let (scene, fake) = asking_for_a_code();
+    let mut terminal = Terminal::start(&scene.alice.ssh(&["-tt", "-l", "web-2", "through", "true"]), 24, 80);
+    terminal.until("One-time code: ");
+    terminal.write(&format!("{CODE}\r"));
+    terminal.until("inside");
+    let (status, screen) = terminal.end();
+    assert_eq!(status.code(), Some(3), "{screen}");
+    assert!(!screen.contains("Password"), "what the vault knows is not asked: {screen}");
+    assert_eq!(fake.attempts(), 1);
+}
+
+#[test]
+fn a_wrong_answer_of_the_person_is_the_hosts_refusal() {
+    let (scene, fake) = asking_for_a_code();
+    let mut terminal = Terminal::start(&scene.alice.ssh(&["-tt", "-l", "web-2", "through", "true"]), 24, 80);
+    terminal.until("One-time code: ");
+    terminal.write("000000\r");
+    let (status, screen) = terminal.end();
+    assert_eq!(status.code(), Some(255), "{screen}");
+    assert!(screen.contains("keyward: ") && !screen.contains("inside"), "{screen}");
+    assert_eq!(fake.attempts(), 1);
+}
+
+#[test]
+fn nobody_to_ask_is_a_refusal_and_never_an_empty_answer() {
+    let (scene, _fake) = asking_for_a_code();
+    let errors = refused(&crate::world::run(scene.alice.ssh(&["-l", "web-2", "through", "true"]), ""));
+    assert!(errors.contains("One-time code"), "{errors}");
+    assert_eq!(scene.broker.ended_session()["end_reason"], "refused");
 }
 
 /// Credentials that the host was shown: asking what it offers is not one.

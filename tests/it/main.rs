@@ -14,6 +14,7 @@ mod audit;
 mod channels;
 mod commands;
 mod credentials;
+mod crowd;
 mod daemon;
 mod disk;
 mod endings;

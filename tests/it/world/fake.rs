@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use russh::server::{self, Auth, Response, VerifiedPublicKey};
+use russh::server::{self, Auth, ChannelOpenHandle, Msg, Response, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, Pty};
 use russh::{MethodKind, MethodSet};
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +57,12 @@ pub(crate) enum Deed {
     Stall,
     /// It closes the connection.
     Close,
+    /// It asks for a one-time code after the password, and lets in whoever knows [`CODE`].
+    AskCode,
 }
+
+/// The one-time code of [`Deed::AskCode`].
+pub(crate) const CODE: &str = "424242";
 
 /// A host whose key is right and whose sign-in goes wrong.
 #[derive(Debug)]
@@ -99,7 +105,7 @@ impl Fake {
         let attempts = Arc::new(AtomicUsize::new(0));
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let door = Door { deed, show, attempts: Arc::clone(&attempts) };
+        let door = Door { deed, show, attempts: Arc::clone(&attempts), asked: 0 };
         let stopped = stop.clone();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
@@ -152,6 +158,11 @@ struct Door {
     deed: Deed,
     show: Sender<&'static str>,
     attempts: Arc<AtomicUsize>,
+    asked: u8,
+}
+
+fn question(text: &'static str, echo: bool) -> Auth {
+    Auth::Partial { name: "".into(), instructions: "".into(), prompts: vec![(text.into(), echo)].into() }
 }
 
 impl Door {
@@ -161,6 +172,7 @@ impl Door {
         match self.deed {
             Deed::Stall => std::future::pending().await,
             Deed::Close => Err(russh::Error::Disconnect),
+            Deed::AskCode => Ok(question("One-time code: ", true)),
         }
     }
 }
@@ -177,9 +189,39 @@ impl server::Handler for Door {
     }
 
     async fn auth_keyboard_interactive<'a>(&'a mut self, _: &str, _: &str, answer: Option<Response<'a>>) -> Result<Auth, Self::Error> {
-        match answer {
-            None => Ok(Auth::Partial { name: "".into(), instructions: "".into(), prompts: vec![("Password: ".into(), false)].into() }),
-            Some(_) => self.does("keyboard-interactive").await,
+        let Some(answers) = answer else { return Ok(question("Password: ", false)) };
+        self.asked += 1;
+        if self.asked == 1 {
+            return self.does("keyboard-interactive").await;
         }
+        let answers: Vec<_> = answers.collect();
+        Ok(if answers.iter().map(AsRef::as_ref).eq([CODE.as_bytes()]) { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn channel_open_session(&mut self, _: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), Self::Error> {
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _: &str,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(channel)
+    }
+
+    async fn exec_request(&mut self, channel: ChannelId, _: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        session.channel_success(channel)?;
+        session.data(channel, &b"inside\r\n"[..])?;
+        session.exit_status_request(channel, 3)?;
+        session.eof(channel)?;
+        session.close(channel)
     }
 }
