@@ -172,6 +172,9 @@ type Run = Box<dyn FnOnce(&Connection) -> Result<bool, Error> + Send>;
 /// Tells the waiter how the commit came out.
 type Told = Box<dyn FnOnce(Option<Error>) + Send>;
 
+/// Somebody who waits, and what befell their write alone.
+type Waiter = (Told, Option<Error>);
+
 enum Job {
     Write { sealed: bool, run: Run, told: Told },
     SealWith(Box<dyn StateSeal>),
@@ -429,8 +432,7 @@ fn write_loop(mut connection: Connection, jobs: &mpsc::Receiver<Job>, path: &Pat
 fn commit_group(connection: &mut Connection, group: Vec<(bool, Run, Told)>, seal: Option<&dyn StateSeal>, path: &Path) {
     let name_path = |e: Error| if let Error::Full { .. } = e { Error::Full { path: path.to_owned() } } else { e };
     // Everybody who waits is entered first: whatever fails below, they are told what it was.
-    let (jobs, mut waiters): (Vec<(bool, Run)>, Vec<(Told, Option<Error>)>) =
-        group.into_iter().map(|(sealed, run, told)| ((sealed, run), (told, None))).unzip();
+    let (jobs, mut waiters): (Vec<_>, Vec<Waiter>) = group.into_iter().map(|(sealed, run, told)| ((sealed, run), (told, None))).unzip();
     let work = || -> Result<(), Error> {
         let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changed = false;
