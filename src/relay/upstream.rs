@@ -157,8 +157,9 @@ impl Upstream<'_> {
             }
             return Err(Some(End::Refused(sentence)));
         }
-        self.pump.witness.starts(what, text, self.pty).await.map_err(|e| Some(End::Unwitnessed(e.to_string())))?;
+        // Before the wait for the witness: a withdrawal that comes meanwhile finds it and ends the channel.
         let _ = self.ends.running.set(running);
+        self.pump.witness.starts(what, text, self.pty).await.map_err(|e| Some(End::Unwitnessed(e.to_string())))?;
         self.forwarded(want_reply).await;
         Ok(())
     }
