@@ -2,19 +2,22 @@
 //!
 //! The rooms stand on floors; a room imports only rooms on lower floors (`tests/house.rs` checks it):
 //!
-//! 0. ground: [`secret`], [`fault`], [`clock`], [`model`] — nouns, no I/O
+//! 0. ground: [`secret`], [`fault`], [`clock`], [`model`], [`render`], [`masking`] — nouns, no I/O
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
 //! 3. strongroom: [`vault`], [`custody`]
 //! 4. wires: [`buffer`], [`target`], [`relay`]
 //! 5. living room: [`sessions`]
-//! 6. counter: [`control`], [`cli`]
-//! 7. doors: [`front`], [`socket`]
-//! 8. roof: [`config`], [`daemon`]
+//! 6. desks: [`approvals`]
+//! 7. counter: [`control`], [`cli`]
+//! 8. doors: [`mcp`], [`front`], [`socket`]
+//! 9. roof: [`config`], [`daemon`]
 
 pub mod clock;
 pub mod fault;
+pub mod masking;
 pub mod model;
+pub mod render;
 pub mod secret;
 
 pub mod authz;
@@ -32,10 +35,13 @@ pub mod target;
 
 pub mod sessions;
 
+pub mod approvals;
+
 pub mod cli;
 pub mod control;
 
 pub mod front;
+pub mod mcp;
 pub mod socket;
 
 pub mod config;

@@ -38,7 +38,7 @@ pub(super) fn body(event: &Event) -> String {
     body.insert("host".to_owned(), text(&event.host));
     body.insert("credential".to_owned(), text(&event.credential));
     body.insert("session".to_owned(), event.session.map_or(Value::Null, |s| Value::String(s.to_string())));
-    body.insert("proposal".to_owned(), Value::Null);
+    body.insert("proposal".to_owned(), event.proposal.map_or(Value::Null, |p| Value::String(p.to_string())));
     body.insert("outcome".to_owned(), serde_json::to_value(event.outcome).unwrap_or(Value::Null));
     body.insert("reason".to_owned(), text(&event.reason));
     if let Some(id) = event.host_id {

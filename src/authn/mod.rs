@@ -10,8 +10,43 @@ pub use throttle::{Rate, RateError, Throttle};
 
 use crate::audit::Log;
 use crate::clock::Clock;
-use crate::model::{Event, EventName, User, UserId};
-use crate::store::{self, Store, users};
+use crate::model::{Agent, Event, EventName, Name, Principal, User, UserId};
+use crate::store::{self, Store, agents, users};
+
+/// Who signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A person.
+    Person(User),
+    /// An agent of a person who may sign in.
+    Agent(Agent),
+}
+
+impl Known {
+    /// Their name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Person(user) => &user.name,
+            Self::Agent(agent) => &agent.name,
+        }
+    }
+
+    /// Who they are.
+    pub fn principal(&self) -> Principal {
+        match self {
+            Self::Person(user) => Principal::Human(user.id),
+            Self::Agent(agent) => Principal::Agent(agent.id),
+        }
+    }
+
+    /// The person whose doing it is.
+    pub fn person(&self) -> UserId {
+        match self {
+            Self::Person(user) => user.id,
+            Self::Agent(agent) => agent.owner,
+        }
+    }
+}
 
 /// How often sign-ins may fail before they are refused unseen.
 #[derive(Clone, Debug)]
@@ -63,24 +98,71 @@ impl Authn {
         self.addresses.lock().is_ok_and(|mut t| t.has_left(&network(from), self.clock.now()))
     }
 
-    /// The enabled person whose key it is, unless their sign-ins fail too often. An unknown key, a disabled person and a
-    /// throttled one take the same look-up and get the same answer.
+    /// The enabled person, or the agent of one, whose key it is, unless their sign-ins fail too often. An unknown key, a
+    /// disabled person and a throttled one take the same look-up and get the same answer.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn by_key(&self, fingerprint: String) -> Result<Option<User>, store::Error> {
-        let found = self.store.read(move |c| users::by_fingerprint(c, &fingerprint)).await?;
-        Ok(found.filter(|user| !user.disabled && self.persons.lock().is_ok_and(|mut t| t.has_left(&user.id, self.clock.now()))))
+    pub async fn by_key(&self, fingerprint: String) -> Result<Option<Known>, store::Error> {
+        let found = self
+            .store
+            .read(move |c| {
+                let (person, agent) = (users::by_fingerprint(c, &fingerprint)?, agents::by_fingerprint(c, &fingerprint)?);
+                known(c, person, agent)
+            })
+            .await?;
+        Ok(found.filter(|known| self.persons.lock().is_ok_and(|mut t| t.has_left(&known.person(), self.clock.now()))))
     }
 
-    /// Whose key it is, whether or not they may sign in.
+    /// The agent whose token it is, if its person may sign in. The token is looked up by its SHA-256; tokens have 256 random
+    /// bits, so the look-up tells nothing.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn by_token(&self, token: &str) -> Result<Option<Agent>, store::Error> {
+        let sha256 = token_sha256(token);
+        let found = self
+            .store
+            .read(move |c| {
+                let agent = agents::by_token(c, &sha256)?;
+                known(c, None, agent)
+            })
+            .await?;
+        Ok(found.and_then(|known| match known {
+            Known::Agent(agent) => Some(agent),
+            Known::Person(_) => None,
+        }))
+    }
+
+    /// Whose key it is, whether or not they may sign in: the person, or the person of the agent.
     pub async fn owner_of(&self, fingerprint: String) -> Option<UserId> {
-        self.store.read(move |c| users::by_fingerprint(c, &fingerprint)).await.ok().flatten().map(|user| user.id)
+        self.store
+            .read(move |c| -> Result<Option<UserId>, store::Error> {
+                Ok(match users::by_fingerprint(c, &fingerprint)? {
+                    Some(user) => Some(user.id),
+                    None => agents::by_fingerprint(c, &fingerprint)?.map(|agent| agent.owner),
+                })
+            })
+            .await
+            .ok()
+            .flatten()
+    }
+
+    /// Whether an agent is still there and its person may sign in.
+    pub async fn agent_is_there(&self, id: crate::model::AgentId) -> bool {
+        let found = self
+            .store
+            .read(move |c| {
+                let agent = agents::by_id(c, id)?;
+                known(c, None, agent)
+            })
+            .await;
+        matches!(found, Ok(Some(_)))
     }
 
     /// Records a sign-in.
-    pub async fn accepted(&self, user: &User, from: SocketAddr, fingerprint: &str, client: &str, algorithm: &str) {
-        let event = Event::new(EventName::SigninAccepted, user.name.to_string())
+    pub async fn accepted(&self, who: &Name, from: SocketAddr, fingerprint: &str, client: &str, algorithm: &str) {
+        let event = Event::new(EventName::SigninAccepted, who.to_string())
             .with("client", from)
             .with("key", fingerprint)
             .with("algorithm", algorithm)
@@ -113,6 +195,23 @@ impl Authn {
             tracing::error!(target: "keyward::authn", %error, "a refused sign-in was not recorded");
         }
     }
+}
+
+/// How a token is stored.
+pub fn token_sha256(token: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref());
+    bytes
+}
+
+/// Who somebody is, if they may sign in: an agent may as long as its person may.
+fn known(c: &rusqlite::Connection, person: Option<User>, agent: Option<Agent>) -> Result<Option<Known>, store::Error> {
+    Ok(match (person, agent) {
+        (Some(user), None) => (!user.disabled).then_some(Known::Person(user)),
+        (None, Some(agent)) => users::by_id(c, agent.owner)?.filter(|owner| !owner.disabled).map(|_| Known::Agent(agent)),
+        // A key that is a person's and an agent's is nobody's: the store refuses such a row, so somebody else wrote it.
+        _ => None,
+    })
 }
 
 /// What counts as one address: of IPv6 the /64 network, which is what one customer has.

@@ -4,16 +4,19 @@ use super::client::Client;
 use super::fail::{Exit, Failure};
 use super::grammar::{Call, Follow, Globals, Source, Verb, Wanted};
 use super::print::{self, Style};
-use super::{place, prompt};
+use super::{place, prompt, sign};
 use crate::control::{Command, Data, Problem, Reply, Secrets};
 use crate::fault::Kind;
-use crate::model::Name;
+use crate::model::{Name, ProposalId};
 
 /// Makes the call and prints what comes back.
 pub(super) fn call(globals: &Globals, style: &Style, verb: Verb) -> Result<Exit, Failure> {
     let client = Client::new(&place::home(globals.home.as_deref())?, globals.workspace.clone());
     let texts = texts(&verb)?;
-    let Some(Call { command, secret, follow }) = verb.call(texts)? else { return Ok(Exit::Done) };
+    let Some(Call { mut command, secret, follow }) = verb.call(texts)? else { return Ok(Exit::Done) };
+    if let Follow::Sign(id) = &follow {
+        command = signed(&client, style, command, *id)?;
+    }
     if secret != Wanted::Nothing {
         client.reachable()?;
     }
@@ -25,9 +28,24 @@ pub(super) fn call(globals: &Globals, style: &Style, verb: Verb) -> Result<Exit,
     };
     let reply = answer?;
     match follow {
-        Follow::Print => Ok(show(&reply, style)),
+        Follow::Print | Follow::Sign(_) | Follow::Watch => Ok(show(&reply, style)),
         Follow::Confirm(host) => confirm(&client, style, host, &reply),
     }
+}
+
+/// The approval with a signature of the person's ssh agent over what would run.
+fn signed(client: &Client, style: &Style, command: Command, id: ProposalId) -> Result<Command, Failure> {
+    let Command::ProposalApprove { what, digest, edit, again, .. } = command else { return Ok(command) };
+    let asked = Command::ProposalCanonical { id, edit: edit.clone() };
+    let Data::Canonical(canonical) = send(client, style, &asked, Secrets::none())??.data else {
+        return Err(Failure::new(Exit::Bug, "the daemon gave nothing to sign", "are program and daemon of one version? keyward status"));
+    };
+    let fits = edit.is_some() || canonical.text.contains(&digest.0.to_string());
+    if !fits {
+        return Err(Failure::new(Exit::Failed, "the digest is not the proposal's: nothing was signed", format!("keyward proposal show {id}")));
+    }
+    let signature = Some(sign::with_agent(&canonical)?);
+    Ok(Command::ProposalApprove { what, digest, edit, again, signature })
 }
 
 fn send(client: &Client, style: &Style, command: &Command, secrets: Secrets) -> Result<Result<Reply, Problem>, Failure> {

@@ -8,6 +8,7 @@ mod local;
 pub mod place;
 pub mod print;
 mod prompt;
+mod sign;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

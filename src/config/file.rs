@@ -91,6 +91,10 @@ sections! {
         connect_timeout: Span, handshake_timeout: Span, login_timeout: Span, prompt_timeout: Span,
         keepalive_interval: Span, keepalive_max: usize, window: Size, max_packet: Size,
     }
+    approvals {
+        expires: Span, timeout: Span, longest: Span, command: Size, stdin: Size, steps: usize, pending_per_person: usize,
+        keep: Span, keep_bytes: Size, again: u32, again_within: Span, require_signature: bool,
+    }
     store { reserve: Size, patience: Span, }
     audit { checkpoint_every: u64, checkpoint_interval: Span, }
     vault { root_key: String, }
@@ -158,7 +162,7 @@ pub(super) fn apply(file: File) -> Config {
         }
     }
     let bytes32 = |s: Size| u32::try_from(s.0).unwrap_or(u32::MAX);
-    let File { listen, ssh, limits, host, store, audit, vault, log, daemon } = file;
+    let File { listen, ssh, limits, host, approvals, store, audit, vault, log, daemon } = file;
     set(&mut c.listen, listen.address.map(|a| a.0));
     set(&mut c.public, listen.public.map(|p| p.0.0));
     set(&mut c.front.post_quantum_only, ssh.post_quantum_only);
@@ -183,6 +187,19 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.target.keepalive_max, host.keepalive_max);
     set(&mut c.target.window, host.window.map(bytes32));
     set(&mut c.target.max_packet, host.max_packet.map(bytes32));
+    let usize_of = |s: Size| usize::try_from(s.0).unwrap_or(usize::MAX);
+    set(&mut c.approvals.expires, approvals.expires.map(|s| s.0));
+    set(&mut c.approvals.timeout, approvals.timeout.map(|s| s.0));
+    set(&mut c.approvals.longest, approvals.longest.map(|s| s.0));
+    set(&mut c.approvals.command, approvals.command.map(usize_of));
+    set(&mut c.approvals.stdin, approvals.stdin.map(usize_of));
+    set(&mut c.approvals.steps, approvals.steps);
+    set(&mut c.approvals.pending_per_person, approvals.pending_per_person);
+    set(&mut c.approvals.keep, approvals.keep.map(|s| s.0));
+    set(&mut c.approvals.keep_bytes, approvals.keep_bytes.map(|s| s.0));
+    set(&mut c.approvals.again, approvals.again);
+    set(&mut c.approvals.again_within, approvals.again_within.map(|s| s.0));
+    set(&mut c.approvals.require_signature, approvals.require_signature);
     set(&mut c.reserve, store.reserve.map(|s| s.0));
     set(&mut c.patience, store.patience.map(|s| s.0));
     set(&mut c.checkpoint_every, audit.checkpoint_every);
@@ -214,6 +231,15 @@ fn check(c: &Config) -> Result<(), (&'static str, String)> {
         // RFC 4253 §6.1: every implementation takes 32768; russh sends at most 65535.
         within("max_packet", u64::from(packet), 4 << 10, 65_535)?;
     }
+    let a = &c.approvals;
+    within("expires", a.expires.as_secs(), 1, 24 * 3600)?;
+    within("longest", a.longest.as_secs(), 1, 7 * 24 * 3600)?;
+    within("timeout", a.timeout.as_secs(), 1, a.longest.as_secs())?;
+    within("command", count(a.command), 1, 1 << 20)?;
+    within("stdin", count(a.stdin), 0, 16 << 20)?;
+    within("steps", count(a.steps), 1, 256)?;
+    within("pending_per_person", count(a.pending_per_person), 1, 10_000)?;
+    within("again_within", a.again_within.as_secs(), 1, 7 * 24 * 3600)?;
     if c.root_key.as_ref().is_some_and(|p| !p.is_absolute()) {
         return Err(("root_key", "`root_key` must be an absolute path".to_owned()));
     }

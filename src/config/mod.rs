@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use file::{Error, load, parse};
 
 use crate::model::Address;
-use crate::{authn, front, target};
+use crate::{approvals, authn, front, target};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Config {
     pub authn: authn::Config,
     /// Limits of the host side.
     pub target: target::Config,
+    /// Limits of proposals.
+    pub approvals: approvals::Config,
     /// Bytes kept free for the audit log.
     pub reserve: u64,
     /// How long a write may take until the person is refused.
@@ -63,6 +65,7 @@ impl Default for Config {
             front: front::Tuning::default(),
             authn: authn::Config::default(),
             target: target::Config::default(),
+            approvals: approvals::Config::default(),
             reserve: 64 * 1024 * 1024,
             patience: Duration::from_secs(2),
             checkpoint_every: 1000,
@@ -97,6 +100,7 @@ impl Config {
         differs("audit.checkpoint_every", self.checkpoint_every != other.checkpoint_every);
         differs("audit.checkpoint_interval", self.checkpoint_interval != other.checkpoint_interval);
         differs("host", format!("{:?}", self.target) != format!("{:?}", other.target));
+        differs("approvals", format!("{:?}", self.approvals) != format!("{:?}", other.approvals));
         keys
     }
 }

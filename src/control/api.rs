@@ -23,6 +23,8 @@ pub enum Door {
 pub struct Caller {
     /// The person.
     pub user: UserId,
+    /// The fingerprint of the key that signed in this connection; `None` where only the kernel vouches for a uid.
+    pub key: Option<String>,
     /// The door.
     pub door: Door,
     /// The client's address, where there is one.

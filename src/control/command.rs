@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::rights::Verb;
 use crate::clock::Time;
-use crate::model::{Action, Actions, Address, DailyWindow, GrantId, HostPattern, Login, Name, Role, SessionId};
+use crate::model::{
+    Action, ActDigest, Actions, Address, AgentLimits, AllowanceId, DailyWindow, GrantId, HostPattern, Login, Name, PlanId, ProposalId, Role,
+    SessionId,
+};
 
 /// What kind of secret comes beside the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +82,33 @@ pub struct NewGrant {
     pub between: Option<DailyWindow>,
     /// A session ends after so many seconds.
     pub max_session_s: Option<u64>,
+}
+
+/// What is to be decided: one proposal, or all steps of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decidable {
+    /// One.
+    Proposal(ProposalId),
+    /// All steps of a plan, in order.
+    Plan(PlanId),
+}
+
+impl std::str::FromStr for Decidable {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plan = text.parse().map(Self::Plan);
+        plan.or_else(|_| text.parse().map(Self::Proposal)).map_err(|e| format!("{e}, or `pln_` for a plan"))
+    }
+}
+
+/// "The same bytes again in this session."
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgainWords {
+    /// So many times more.
+    pub times: u32,
+    /// For so many seconds.
+    pub within_s: u64,
 }
 
 /// A verb with its words.
@@ -230,6 +260,59 @@ pub enum Command {
     SshConfig {
         user: Option<Name>,
     },
+    AgentAdd {
+        name: Name,
+        owner: Option<Name>,
+        key: Option<String>,
+        limits: AgentLimits,
+        require_signature: bool,
+    },
+    AgentList,
+    AgentRemove {
+        name: Name,
+    },
+    ProposalList {
+        pending: bool,
+        limit: u32,
+    },
+    ProposalShow {
+        id: ProposalId,
+    },
+    ProposalCanonical {
+        id: ProposalId,
+        edit: Option<String>,
+    },
+    ProposalApprove {
+        what: Decidable,
+        digest: Digest,
+        edit: Option<String>,
+        again: Option<AgainWords>,
+        signature: Option<String>,
+    },
+    ProposalDeny {
+        id: ProposalId,
+        reason: Option<String>,
+    },
+    AllowanceList,
+    AllowanceRevoke {
+        id: AllowanceId,
+    },
+}
+
+/// A digest as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(pub ActDigest);
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map(Self).map_err(serde::de::Error::custom)
+    }
 }
 
 /// An action as its word.
@@ -278,6 +361,11 @@ impl Command {
             Self::AuditList { .. } | Self::AuditExport { .. } => Verb::AuditRead,
             Self::AuditVerify { .. } => Verb::AuditVerify,
             Self::SshConfig { .. } => Verb::SshConfig,
+            Self::AgentAdd { .. } | Self::AgentRemove { .. } => Verb::AgentChange,
+            Self::AgentList => Verb::AgentSee,
+            Self::ProposalList { .. } | Self::ProposalShow { .. } => Verb::ProposalSee,
+            Self::ProposalCanonical { .. } | Self::ProposalApprove { .. } | Self::ProposalDeny { .. } => Verb::ProposalDecide,
+            Self::AllowanceList | Self::AllowanceRevoke { .. } => Verb::ProposalDecide,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::api::{Caller, Door, Reply, Secrets};
 use super::command::Command;
 use super::error::Error;
 use super::rights::{Reach, Verb};
+use crate::approvals::Approvals;
 use crate::audit::Log;
 use crate::authz::Guard;
 use crate::clock::{Clock, Time};
@@ -54,6 +55,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Living sessions.
     pub sessions: Registry,
+    /// Proposals.
+    pub approvals: Approvals,
     /// How hosts are dialled, for `host trust`.
     pub target: target::Config,
     /// The key that signs checkpoints.
@@ -66,7 +69,7 @@ pub struct Parts {
 
 /// The desk. Clones are the same one.
 #[derive(Clone, Debug)]
-pub struct Desk(Arc<Parts>);
+pub struct Desk(pub(super) Arc<Parts>);
 
 /// One call: who asks, where, and how far the verb reaches for them.
 pub(super) struct Call<'a> {
@@ -74,6 +77,8 @@ pub(super) struct Call<'a> {
     pub(super) actor: User,
     pub(super) workspace: Name,
     pub(super) reach: Reach,
+    /// The key that signed this caller in.
+    pub(super) key: Option<String>,
 }
 
 impl Desk {
@@ -120,7 +125,7 @@ impl Desk {
     /// [`Error::UnknownUid`].
     pub async fn caller_of_uid(&self, uid: u32) -> Result<Caller, Error> {
         match self.0.store.read(move |c| users::by_uid(c, uid)).await? {
-            Some(user) => Ok(Caller { user: user.id, door: Door::Local, client: None, workspace: default_workspace()? }),
+            Some(user) => Ok(Caller { user: user.id, key: None, door: Door::Local, client: None, workspace: default_workspace()? }),
             None => {
                 let event = Event::new(EventName::SigninRefused, "-")
                     .denied("no person has this uid")
@@ -153,7 +158,7 @@ impl Parts {
         if reach == Reach::No {
             return Err(Error::Forbidden { verb: verb.as_str(), role: actor.role, why: None });
         }
-        Ok(Call { parts: self, actor, workspace: caller.workspace.clone(), reach })
+        Ok(Call { parts: self, actor, workspace: caller.workspace.clone(), reach, key: caller.key.clone() })
     }
 }
 
@@ -205,6 +210,20 @@ impl Call<'_> {
             Command::AuditVerify { checkpoints } => self.audit_verify(checkpoints).await,
             Command::AuditExport { since } => self.audit_export(since, out).await,
             Command::SshConfig { user } => self.ssh_config(user).await,
+            Command::AgentAdd { name, owner, key, limits, require_signature } => {
+                self.agent_add(name, owner, key.as_deref(), limits, require_signature).await
+            }
+            Command::AgentList => self.agent_list().await,
+            Command::AgentRemove { name } => self.agent_remove(name).await,
+            Command::ProposalList { pending, limit } => self.proposal_list(pending, limit).await,
+            Command::ProposalShow { id } => self.proposal_show(id).await,
+            Command::ProposalCanonical { id, edit } => self.proposal_canonical(id, edit).await,
+            Command::ProposalApprove { what, digest, edit, again, signature } => {
+                self.proposal_approve(what, digest.0, edit, again, signature).await
+            }
+            Command::ProposalDeny { id, reason } => self.proposal_deny(id, reason).await,
+            Command::AllowanceList => self.allowance_list().await,
+            Command::AllowanceRevoke { id } => self.allowance_revoke(id).await,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::keys;
 use crate::fault::{Fault, Kind};
 use crate::model::{Name, Role};
-use crate::{audit, custody, store, target};
+use crate::{approvals, audit, custody, store, target};
 
 /// Why a verb was not done.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,15 @@ pub enum Error {
     /// Whoever asked went away in the middle of the answer.
     #[error("the client went away")]
     Gone,
+    /// Nobody's key is known at this door.
+    #[error("at the local door no key of yours is shown, and whoever runs under your uid could decide for you")]
+    NoKey,
+    /// A signature does not count.
+    #[error(transparent)]
+    Signature(#[from] approvals::SignatureError),
+    /// The desk of proposals refused.
+    #[error(transparent)]
+    Approvals(#[from] approvals::Error),
     /// The witness could not write.
     #[error(transparent)]
     Audit(#[from] audit::Error),
@@ -122,6 +131,9 @@ impl Fault for Error {
             Self::Key(_) | Self::Unfit { .. } | Self::SecretMissing | Self::SecretEmpty(_) | Self::Checkpoints(_) => Kind::Invalid,
             Self::OtherFingerprint { .. } | Self::NoHostKey(_) | Self::Gone => Kind::Refused,
             Self::Halfway { error, .. } => error.kind(),
+            Self::NoKey => Kind::Forbidden,
+            Self::Signature(_) => Kind::Invalid,
+            Self::Approvals(e) => e.kind(),
             Self::Audit(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Custody(e) => e.kind(),
@@ -147,6 +159,12 @@ impl Fault for Error {
             Self::Halfway { error, .. } => error.hint(),
             Self::Checkpoints(_) => Some("a checkpoint file has one JSON document per line, as the broker wrote it".to_owned()),
             Self::Gone => None,
+            Self::NoKey => Some("come over ssh: ssh -p PORT YOU@BROKER proposal watch; or sign it with your ssh agent: --sign".to_owned()),
+            Self::Signature(_) => Some(format!(
+                "sign what `proposal canonical ID` prints: ssh-keygen -Y sign -n {} -f ~/.ssh/id_ed25519",
+                approvals::NAMESPACE
+            )),
+            Self::Approvals(e) => e.hint(),
             Self::Audit(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Custody(e) => e.hint(),

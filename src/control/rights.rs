@@ -71,6 +71,10 @@ verbs! {
     AuditRead            "audit list":                  All   All   All   No;
     AuditVerify          "audit verify":                All   All   All   No;
     SshConfig            "ssh-config":                  All   All   All   Own;
+    AgentChange          "agent add":                   All   All   No    Own;
+    AgentSee             "agent list":                  All   All   All   Own;
+    ProposalSee          "proposal list":               All   All   All   Own;
+    ProposalDecide       "proposal approve":            Own   Own   Own   Own;
 }
 
 /// Whether `actor`, for whom `verb` reaches so far, may use it on what is `owner`'s.
@@ -135,6 +139,10 @@ mod tests {
         ("audit list", "aaa-"),
         ("audit verify", "aaa-"),
         ("ssh-config", "aaao"),
+        ("agent add", "aa-o"),
+        ("agent list", "aaao"),
+        ("proposal list", "aaao"),
+        ("proposal approve", "oooo"),
     ];
 
     fn user(id: u8, role: Role) -> User {

@@ -34,7 +34,7 @@ impl Call<'_> {
             uptime_s: self.now().since(facts.started_at).as_secs(),
             live_connections: self.parts.sessions.count(),
             leases_open: facts.leases.load(Ordering::Relaxed),
-            pending_proposals: 0,
+            pending_proposals: u64::try_from(self.parts.approvals.pending()).unwrap_or(u64::MAX),
             audit_seq: self.parts.log.newest().await?,
             workspace: self.workspace.clone(),
             vault: facts.vault.clone(),

@@ -61,7 +61,20 @@ pub(crate) async fn world() -> World {
         .await
         .unwrap();
     let custody = Custody::new(store.clone(), log.clone(), vault.clone(), guard.clone(), clock.clone());
+    let approvals = crate::approvals::Approvals::new(
+        crate::approvals::Config::default(),
+        crate::approvals::Parts {
+            store: store.clone(),
+            log: log.clone(),
+            custody: custody.clone(),
+            guard: guard.clone(),
+            clock: clock.clone(),
+            sessions: sessions.clone(),
+        },
+        tokio::runtime::Handle::current(),
+    );
     let desk = Desk::new(Parts {
+        approvals,
         store: store.clone(),
         log: log.clone(),
         custody,
@@ -90,7 +103,7 @@ impl World {
         let cli = crate::cli::grammar::Cli::try_parse_from(all).unwrap_or_else(|e| panic!("{e}"));
         let call = cli.verb.call(texts.iter().map(|t| (*t).to_owned()).collect()).unwrap().unwrap();
         let secrets = Secrets { material: secret.map(|s| Secret::new(s.as_bytes().to_vec())), passphrase: None };
-        let caller = Caller { user: id_of(who), door: Door::Ssh, client: None, workspace: cli.globals.workspace };
+        let caller = Caller { user: id_of(who), key: Some("SHA256:test".to_owned()), door: Door::Ssh, client: None, workspace: cli.globals.workspace };
         let (out, _in) = tokio::sync::mpsc::channel(100);
         self.desk.handle(caller, call.command, secrets, &out).await
     }

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::audit::Lie;
 use crate::clock::Time;
-use crate::model::{Action, Actions, CredentialId, GrantId, HostId, HostKey, Login, Name, Role, SessionId, UserId};
+use crate::model::{
+    Action, Actions, AgentId, AgentLimits, AllowanceId, CredentialId, GrantId, HostId, HostKey, Login, Name, PlanId, ProposalId, Role, SessionId,
+    Stage, UserId,
+};
 
 /// The data of a reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +43,12 @@ pub enum Data {
     /// What is left to say after the entries themselves were streamed.
     Exported(ExportedView),
     SshConfig(SshConfigView),
+    Agents(Vec<AgentView>),
+    Agent(AgentView),
+    Proposals(Vec<ProposalView>),
+    Proposal(ProposalView),
+    Canonical(CanonicalView),
+    Allowances(Vec<AllowanceView>),
 }
 
 macro_rules! view {
@@ -278,6 +287,100 @@ view! {
         broker: String,
         port: u16,
         hosts: Vec<Name>,
+    }
+}
+
+view! {
+    /// An agent. `token` is there once, when it was made.
+    AgentView {
+        id: AgentId,
+        name: Name,
+        #[serde(rename = "for")]
+        owner: Name,
+        fingerprint: Option<String>,
+        has_token: bool,
+        require_signature: bool,
+        limits: AgentLimits,
+        created_at: Time,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+    }
+}
+
+view! {
+    /// A proposal. `command` is for reading: bytes that are no text are replaced in it; `command_base64` has all of them.
+    /// `reason` is the agent's, `why` is the person's or the broker's.
+    ProposalView {
+        id: ProposalId,
+        state: Stage,
+        agent: Name,
+        user: Name,
+        host: Name,
+        session: SessionId,
+        command: String,
+        digest: String,
+        reason: Option<String>,
+        created_at: Time,
+        expires_at: Time,
+        decided_by: Option<Name>,
+        exit_status: Option<u32>,
+        plan: Option<PlanId>,
+        step: u32,
+        steps: u32,
+        plan_digest: Option<String>,
+        login: Option<Login>,
+        command_base64: String,
+        proposed_command_base64: Option<String>,
+        stdin_base64: Option<String>,
+        stdin_bytes: usize,
+        env: Vec<(String, String)>,
+        timeout_s: u64,
+        needs_signature: bool,
+        means: Option<String>,
+        signed_by: Option<String>,
+        signature: Option<String>,
+        why: Option<String>,
+        decided_at: Option<Time>,
+        started_at: Option<Time>,
+        ended_at: Option<Time>,
+        exit_signal: Option<String>,
+        stdout_bytes: u64,
+        stderr_bytes: u64,
+        masked: u64,
+        output: Option<OutputView>,
+    }
+}
+
+view! {
+    /// What is still kept of a command's output, masked; the last of it, if it is long.
+    OutputView {
+        stdout: String,
+        stderr: String,
+        left_out: u64,
+    }
+}
+
+view! {
+    /// What is signed for an approval, and the keys of the caller that may sign it.
+    CanonicalView {
+        id: ProposalId,
+        text: String,
+        namespace: String,
+        keys: Vec<String>,
+    }
+}
+
+view! {
+    /// The same bytes again.
+    AllowanceView {
+        id: AllowanceId,
+        agent: Name,
+        host: Name,
+        session: SessionId,
+        command: String,
+        digest: String,
+        left: u32,
+        until: Time,
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::approvals::{self, Approvals};
 use crate::audit::Log;
 use crate::authn::Authn;
 use crate::authz::Guard;
@@ -183,12 +184,26 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     checkpoints::compare(&checkpoints, &store, &signer.public_key()).await?;
     let news = first_run::owner(&store, &log, &clock).await?;
     first_run::end_crashed(&store, &custody).await?;
+    approvals::settle_left_behind(&store, &log, &clock).await?;
 
     let keys = front::load_or_make(home.path()).map_err(system("the broker's host keys"))?;
     let listener = Listener::bind(config.listen).await.map_err(|error| Error::Listen { address: config.listen.to_string(), error })?;
     let address = listener.address().map_err(system("the listening socket"))?;
     let registry = Registry::default();
+    let approvals = Approvals::new(
+        config.approvals.clone(),
+        approvals::Parts {
+            store: store.clone(),
+            log: log.clone(),
+            custody: custody.clone(),
+            guard: guard.clone(),
+            clock: clock.clone(),
+            sessions: registry.clone(),
+        },
+        tokio::runtime::Handle::current(),
+    );
     let desk = Desk::new(Parts {
+        approvals: approvals.clone(),
         store: store.clone(),
         log: log.clone(),
         custody: custody.clone(),
@@ -203,7 +218,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let authn = Authn::new(&config.authn, store.clone(), log.clone(), clock.clone());
     let rooms = Rooms { custody, log: log.clone(), registry: registry.clone(), guard, clock: clock.clone(), target: config.target.clone() };
     let workspace = crate::model::DEFAULT_WORKSPACE.parse().map_err(|_| Error::Lost("workspace"))?;
-    let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), workspace });
+    let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), approvals: approvals.clone(), workspace });
     let front_config = RwLock::new(Arc::new(front::Config::new(config.front.clone(), &keys.keys)));
 
     let count = if config.workers == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { config.workers };
@@ -218,6 +233,9 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let control_task = tokio::spawn(socket::serve(control, desk, stop.clone()));
     #[allow(clippy::disallowed_methods)] // its end, a panic included, ends the daemon
     let mut watch = tokio::spawn(keeper.clone().run(stop.clone()));
+    let (watching, watch_until) = (approvals.clone(), stop.clone());
+    #[allow(clippy::disallowed_methods)] // awaited when the daemon stops
+    let proposals_task = tokio::spawn(async move { watching.watch(watch_until).await });
     let plain = config.log_format == config::LogFormat::Text && !reload.options.log_json;
     let fingerprint = keys.fingerprints.first().map_or("", String::as_str);
     announce(address, fingerprint, news.as_deref(), &root_key, plain).map_err(system("standard output"))?;
@@ -233,8 +251,11 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         }
     };
     drop(listener);
+    // Proposals end with the connections that they would run on; their ends are recorded before the log is closed.
     drain(&registry, if verdict.is_ok() { config.drain } else { Duration::ZERO }).await;
+    approvals.settled(SOCKET_WORDS).await;
     stop.cancel();
+    let _ = tokio::time::timeout(SOCKET_WORDS, proposals_task).await;
     let _ = std::fs::remove_file(&socket_path);
     // A client that says nothing or does not read holds up no stop.
     let _ = tokio::time::timeout(SOCKET_WORDS, control_task).await;

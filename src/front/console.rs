@@ -102,10 +102,14 @@ where
         let hint = "log in to the broker's machine and run it there";
         return Err(refused(Failure::new(Exit::Usage, "this verb is the local program's: it does nothing over ssh", hint), &style));
     };
+    if let Follow::Sign(id) = &follow {
+        let hint = format!("proposal canonical {id} | ssh-keygen -Y sign -n {} -f KEY > sig; then --signature - < sig", crate::approvals::NAMESPACE);
+        return Err(refused(Failure::new(Exit::Usage, "--sign uses the ssh agent of the machine that the program runs on", hint), &style));
+    }
     let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
     let reply = send(desk, &caller, command, secrets, streams, &style).await?;
     match follow {
-        Follow::Print => show(&reply, &style, streams).await,
+        Follow::Print | Follow::Sign(_) | Follow::Watch => show(&reply, &style, streams).await,
         Follow::Confirm(name) => {
             show(&reply, &style, streams).await?;
             let Data::Probed(probed) = &reply.data else { return Ok(Exit::Done) };

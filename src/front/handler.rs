@@ -11,12 +11,14 @@ use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session,
 use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio::sync::{mpsc, oneshot};
 
+use super::agents;
 use super::config::Config;
 use super::selector::Selector;
 use super::verbs;
-use crate::authn::Authn;
+use crate::approvals::Approvals;
+use crate::authn::{Authn, Known};
 use crate::control::{Caller, Desk, Door};
-use crate::model::{EndReason, Name, User, UserId, printable};
+use crate::model::{EndReason, Name, UserId, printable};
 use crate::sessions::{Arrival, Rooms, Seat, Visit, open};
 
 /// Where the front leads: who people are, sessions, verbs.
@@ -28,6 +30,8 @@ pub struct Doorway {
     pub rooms: Rooms,
     /// Answers verbs.
     pub desk: Desk,
+    /// Takes the proposals of agents.
+    pub approvals: Approvals,
     /// The workspace that this front serves.
     pub workspace: Name,
 }
@@ -38,7 +42,7 @@ pub(super) struct SignIn {
     pub(super) tried: bool,
     pub(super) asked_for: String,
     pub(super) person: Option<UserId>,
-    pub(super) user: Option<User>,
+    pub(super) known: Option<Known>,
     arrivals: Option<mpsc::Sender<Arrival>>,
 }
 
@@ -81,8 +85,8 @@ impl Handler {
         }
     }
 
-    /// The enabled person whose key it is and who is the one that the user name names, if it names one.
-    async fn person(&mut self, user: &str, key: &PublicKey, algorithm: &Algorithm) -> Option<User> {
+    /// The enabled person, or their agent, whose key it is and who is the one that the user name names, if it names one.
+    async fn person(&mut self, user: &str, key: &PublicKey, algorithm: &Algorithm) -> Option<Known> {
         self.note(|s| {
             s.tried = true;
             s.asked_for = printable(user, 200);
@@ -99,7 +103,7 @@ impl Handler {
                 return None;
             }
         };
-        if selector.person.as_ref().is_some_and(|person| *person != found.name) {
+        if selector.person.as_ref().is_some_and(|person| person != found.name()) {
             return None;
         }
         self.selector = Some(selector);
@@ -138,26 +142,36 @@ impl server::Handler for Handler {
             return Ok(Auth::reject());
         };
         self.key = Some((key.public_key.fingerprint(HashAlg::Sha256).to_string(), key.algorithm.to_string()));
-        self.note(|s| s.user = Some(person));
+        self.note(|s| s.known = Some(person));
         Ok(Auth::Accept)
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        let user = self.sign_in.lock().ok().and_then(|s| s.user.clone());
-        let (Some(user), Some(selector), Some((fingerprint, algorithm))) = (user, self.selector.clone(), self.key.clone()) else {
+        let known = self.sign_in.lock().ok().and_then(|s| s.known.clone());
+        let (Some(known), Some(selector), Some((fingerprint, algorithm))) = (known, self.selector.clone(), self.key.clone()) else {
             return Err(russh::Error::NotAuthenticated);
         };
         if let Some(tell) = self.signed_in.take() {
             let _ = tell.send(());
         }
         let version = printable(&String::from_utf8_lossy(session.remote_sshid()), 200);
-        self.door.authn.accepted(&user, self.peer, &fingerprint, &version, &algorithm).await;
+        self.door.authn.accepted(known.name(), self.peer, &fingerprint, &version, &algorithm).await;
         // Every channel may come, be closed, and come again before somebody looks.
         let (arrive, arrivals) = mpsc::channel(self.config.tuning.channels.saturating_mul(4).max(16));
         self.note(|s| s.arrivals = Some(arrive));
         let handle = session.handle();
+        let user = match known {
+            Known::Person(user) => user,
+            Known::Agent(agent) => {
+                let visit = agents::Visit { agent, selector, client: self.peer, arrivals, handle };
+                #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
+                tokio::spawn(agents::serve(Arc::clone(&self.door), visit));
+                return Ok(());
+            }
+        };
         if selector.host == user.name {
-            let caller = Caller { user: user.id, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
+            let key = Some(fingerprint.clone());
+            let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
             tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, arrivals, handle));
         } else {

@@ -160,7 +160,7 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
     drop(cutter);
     let Ok(mut sign_in) = sign_in.lock().map(|mut s| std::mem::take(&mut *s)) else { return };
     sign_in.left(if outcome.is_ok() { EndReason::ClientClosed } else { EndReason::ClientLost });
-    if sign_in.user.is_none() && sign_in.tried {
+    if sign_in.known.is_none() && sign_in.tried {
         door.authn.refused(peer, sign_in.person, &sign_in.asked_for, "no key of a person who may sign in").await;
     }
     if let Err(error) = outcome {

@@ -1,6 +1,7 @@
 //! The ssh door: untrusted bytes come in here. Listens, signs people in, hands them to a session or the console;
 //! only translates. Knows no vault, no ledger and no wire to a host.
 
+mod agents;
 mod config;
 pub mod console;
 mod handler;

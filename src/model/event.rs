@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CredentialId, HostId, SessionId, printable};
+use super::{CredentialId, HostId, ProposalId, SessionId, printable};
 
 macro_rules! events {
     ($($variant:ident = $word:literal: $doc:literal,)*) => {
@@ -58,6 +58,20 @@ events! {
     LeaseEnded = "lease.ended": "The lease ended; nothing of the secret is left.",
     ChannelOpened = "channel.opened": "A shell, command or subsystem was started.",
     ChannelRefused = "channel.refused": "A request on a channel was refused.",
+    AgentAdded = "agent.added": "An agent was added to a person.",
+    AgentRemoved = "agent.removed": "An agent was removed; its connections and proposals ended.",
+    AgentRefused = "agent.refused": "An agent's proposal was not taken: no connection, no grant, a limit.",
+    ProposalProposed = "proposal.proposed": "An agent proposed a command; it waits for the person.",
+    ProposalApproved = "proposal.approved": "The person approved these bytes; durable before anything runs.",
+    ProposalDenied = "proposal.denied": "The person denied a proposal.",
+    ProposalExpired = "proposal.expired": "A proposal ended undecided: time, connection, agent or daemon went away. It did not run.",
+    ProposalRunning = "proposal.running": "An approved command is about to run; durable before a byte is sent to the host.",
+    ProposalExecuted = "proposal.executed": "The command ended and told its exit status.",
+    ProposalInterrupted = "proposal.interrupted": "The command had begun, or may have, and its end was not seen. It is not run again.",
+    ProposalFailed = "proposal.failed": "An approved command did not run: connection, grant or host stood in the way.",
+    AllowanceGiven = "allowance.given": "A person allowed the same bytes again in one session, so many times, until a time.",
+    AllowanceUsed = "allowance.used": "A proposal was approved by what the person had allowed for the same bytes.",
+    AllowanceRevoked = "allowance.revoked": "An allowance was taken back.",
     AuditRead = "audit.read": "The audit log was read or exported.",
     AuditVerified = "audit.verified": "The audit log was verified.",
     VaultTampered = "vault.tampered": "Stored data did not verify; nothing was decrypted.",
@@ -105,6 +119,8 @@ pub struct Event {
     pub credential_id: Option<CredentialId>,
     /// The session.
     pub session: Option<SessionId>,
+    /// The proposal.
+    pub proposal: Option<ProposalId>,
     /// How it came out.
     pub outcome: Outcome,
     /// Why, in a word or a sentence.
@@ -124,6 +140,7 @@ impl Event {
             credential: None,
             credential_id: None,
             session: None,
+            proposal: None,
             outcome: Outcome::Success,
             reason: None,
             detail: Map::new(),
@@ -153,6 +170,13 @@ impl Event {
     #[must_use]
     pub fn session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    /// About this proposal.
+    #[must_use]
+    pub fn proposal(mut self, proposal: ProposalId) -> Self {
+        self.proposal = Some(proposal);
         self
     }
 

@@ -96,6 +96,10 @@ id!(HostId, "hst", "A host.");
 id!(CredentialId, "crd", "A credential.");
 id!(GrantId, "grt", "A grant.");
 id!(SessionId, "ses", "A session: what one person opened, owning one connection.");
+id!(AgentId, "agt", "An agent: an identity of its own that belongs to one person.");
+id!(ProposalId, "prp", "A command that an agent asks to run.");
+id!(PlanId, "pln", "Several proposals that run one after the other.");
+id!(AllowanceId, "alw", "A person's word that the same bytes may run again in one session.");
 
 #[cfg(test)]
 mod tests {

@@ -5,31 +5,110 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupId, Name, UserId};
+use super::{AgentId, AllowanceId, GroupId, Name, UserId};
 use crate::clock::Time;
 
-/// Whoever signed in. Agents and services get variants of their own, so that nothing made for persons takes them by accident.
+/// Whoever signed in. Each kind has a variant of its own, so that nothing made for persons takes another by accident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Principal {
+    /// A program that proposes commands.
+    Agent(AgentId),
     /// A person.
     Human(UserId),
 }
 
-/// A person who may approve. Made only of a human principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Approver(UserId);
+/// What shows that a decision is the person's own act: a key of theirs, used just now. That somebody has the person's uid on
+/// the broker's machine, or a terminal, shows nothing: a program can have both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// The key that signed in the connection over which the decision came: its fingerprint.
+    SignIn(String),
+    /// A signature over the canonical proposal.
+    Signature {
+        /// The fingerprint of the key.
+        key: String,
+        /// The armored SSHSIG, as it is stored.
+        armored: String,
+    },
+    /// What the same person had allowed for these very bytes in this session.
+    Allowance(AllowanceId),
+}
+
+impl Means {
+    /// The word for lists and the audit log.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::SignIn(_) => "key",
+            Self::Signature { .. } => "signature",
+            Self::Allowance(_) => "allowance",
+        }
+    }
+}
+
+/// A person who may approve, and by which means they do. Made only of a human principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approver {
+    user: UserId,
+    means: Means,
+}
 
 impl Approver {
     /// `Some` only for a human.
-    pub fn of(principal: &Principal) -> Option<Self> {
+    pub fn of(principal: &Principal, means: Means) -> Option<Self> {
         match principal {
-            Principal::Human(id) => Some(Self(*id)),
+            Principal::Human(user) => Some(Self { user: *user, means }),
+            Principal::Agent(_) => None,
         }
     }
 
     /// The person.
     pub fn user(&self) -> UserId {
-        self.0
+        self.user
+    }
+
+    /// How they decide.
+    pub fn means(&self) -> &Means {
+        &self.means
+    }
+}
+
+/// An agent as the store has it, without its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// What it is called; agents, users, groups and hosts share one name space.
+    pub name: Name,
+    /// The person it belongs to: it may use what they may, and they alone decide.
+    pub owner: UserId,
+    /// `ssh-ed25519 AAAA…`, if it signs in with a key.
+    pub public_key: Option<String>,
+    /// The key's `SHA256:…`.
+    pub fingerprint: Option<String>,
+    /// Whether it has a token.
+    pub has_token: bool,
+    /// Whether an approval needs a signature over the proposal.
+    pub require_signature: bool,
+    /// What bounds it.
+    pub limits: AgentLimits,
+    /// When it was added.
+    pub created_at: Time,
+}
+
+/// What bounds an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentLimits {
+    /// Proposals that may wait at once.
+    pub pending: u32,
+    /// Proposals in a minute.
+    pub per_minute: u32,
+    /// Bytes of output, of each of the two streams, that are kept and delivered of one command.
+    pub output: u64,
+}
+
+impl Default for AgentLimits {
+    fn default() -> Self {
+        Self { pending: 16, per_minute: 60, output: 1024 * 1024 }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::hall::{Hall, Waiting};
 use super::open::{Opened, Rooms};
 use super::registry::Place;
+use super::run::{self, Run};
 use crate::authz::Reach;
 use crate::clock::Time;
 use crate::custody::StandsOn;
@@ -62,6 +63,7 @@ pub(super) async fn live(
         channels: JoinSet::new(),
         exit_status: None,
     };
+    let mut runs = place.stands(session.reach.subscribe());
     for waiting in std::mem::take(&mut hall.waiting) {
         session.start(waiting);
     }
@@ -76,6 +78,7 @@ pub(super) async fn live(
             Some(done) = session.channels.join_next() => if let Some(end) = session.note(done) {
                 break end;
             },
+            Some(run) = runs.recv() => session.run(run),
             why = place.told_to_end() => break (why, words(why).to_owned()),
             Ok(()) = bell.changed() => match rooms.custody.still(stands_on.clone()).await {
                 Ok(Some(reach)) => { session.reach.send_replace(reach); }
@@ -92,6 +95,9 @@ pub(super) async fn live(
             },
         }
     };
+    // Before the farewell: whoever waits for this connection learns at once that it is gone.
+    place.falls();
+    runs.close();
     session.end(&reason, &text).await;
     let counted = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
     let channels = u64::try_from(session.counters.channels_opened.load(Ordering::Relaxed)).unwrap_or(0);
@@ -147,6 +153,18 @@ impl Session<'_> {
                     None
                 }
             }
+        });
+    }
+
+    /// Runs an approved command on a channel of its own beside the person's.
+    fn run(&mut self, run: Run) {
+        let connection = Arc::clone(&self.connection);
+        let counted = Counted::one(&self.counters);
+        let (reach, counters, ending) = (self.reach.subscribe(), Arc::clone(&self.counters), self.ending.subscribe());
+        self.channels.spawn(async move {
+            let _counted = counted;
+            run::run(&connection, run, reach, &counters, ending).await;
+            None
         });
     }
 

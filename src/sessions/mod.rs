@@ -6,7 +6,9 @@ mod hall;
 mod live;
 mod open;
 mod registry;
+mod run;
 
 pub use hall::{Arrival, Seat};
 pub use open::{Rooms, Visit, open};
-pub use registry::{Live, Place, Registry};
+pub use registry::{Entrance, Live, LiveConnection, Place, Registry};
+pub use run::{Piece, Run, RunEnd, is_granted};

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::hall::{Arrival, Hall};
 use super::live::{self, Ended};
-use super::registry::Registry;
+use super::registry::{Entrance, Registry};
 use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
@@ -164,7 +164,15 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         }
     };
     note(&progress, |p| p.permitted = Some((warrant.user.clone(), warrant.host.clone(), warrant.credential.clone())));
-    let mut place = rooms.registry.enter(id, user, warrant.host.id, warrant.credential.id, client.to_string(), rooms.clock.now());
+    let entrance = Entrance {
+        id,
+        user,
+        host: warrant.host.id,
+        host_name: warrant.host.name.clone(),
+        client: client.to_string(),
+        started_at: rooms.clock.now(),
+    };
+    let mut place = rooms.registry.enter(entrance, &warrant.credential);
     let (prompts, mut questions) = mpsc::channel(1);
     let outcome = tokio::select! {
         outcome = journey(&rooms, warrant, prompts, &progress) => outcome,

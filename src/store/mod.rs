@@ -4,11 +4,13 @@
 //! Durability: WAL with `synchronous=FULL`; a write has reached the disk when its future resolves. Up to
 //! [`GROUP_MAX`] waiting writes share one commit, each in a savepoint of its own.
 
+pub mod agents;
 pub mod audit_log;
 pub mod credentials;
 pub mod grants;
 pub mod hosts;
 mod open;
+pub mod proposals;
 mod schema;
 pub mod sessions;
 pub mod state;

@@ -3,7 +3,10 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::clock::Time;
-use crate::model::{CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, Login, Name, Role, Scope, SessionId, UserId};
+use crate::model::{
+    ActDigest, AgentId, CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, Login, Name, PlanId, ProposalId, Role, Scope, SessionId,
+    Stage, UserId,
+};
 
 macro_rules! as_text {
     ($($t:ty),*) => {$(
@@ -19,7 +22,21 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(UserId, GroupId, HostId, CredentialId, GrantId, SessionId, Name, Login, Role, CredentialKind, EndReason);
+as_text!(
+    UserId, GroupId, HostId, CredentialId, GrantId, SessionId, AgentId, ProposalId, PlanId, Name, Login, Role, CredentialKind, EndReason, Stage
+);
+
+impl ToSql for ActDigest {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(&self.bytes()[..]))
+    }
+}
+
+impl FromSql for ActDigest {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        <[u8; 32]>::try_from(value.as_blob()?).map(Self::from).map_err(|_| FromSqlError::Other("no digest".into()))
+    }
+}
 
 impl ToSql for Scope {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

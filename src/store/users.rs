@@ -29,12 +29,12 @@ pub fn insert(c: &Connection, u: &User) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a name that a person, a group or a host has.
+/// Refuses a name that a person, an agent, a group or a host has.
 ///
 /// # Errors
 /// [`Error::Duplicate`] that names what has it.
 pub fn name_is_free(c: &Connection, name: &Name) -> Result<(), Error> {
-    for (table, what) in [("users", "user"), ("groups", "group"), ("hosts", "host")] {
+    for (table, what) in [("users", "user"), ("agents", "agent"), ("groups", "group"), ("hosts", "host")] {
         let taken: bool =
             c.prepare_cached(&format!("SELECT EXISTS(SELECT 1 FROM {table} WHERE name = ?1)"))?.query_row([name], |r| r.get(0))?;
         if taken {
@@ -118,14 +118,23 @@ pub fn has_other_owner(c: &Connection, id: UserId) -> Result<bool, Error> {
     Ok(c.query_row("SELECT EXISTS(SELECT 1 FROM users WHERE role = 'owner' AND disabled = 0 AND id <> ?1)", [id], |r| r.get(0))?)
 }
 
+/// Refuses a key that a person or an agent has: what signs in a program must never sign in a person.
+///
+/// # Errors
+/// [`Error::Duplicate`].
+pub fn key_is_free(c: &Connection, fingerprint: &str) -> Result<(), Error> {
+    if by_fingerprint(c, fingerprint)?.is_some() || super::agents::by_fingerprint(c, fingerprint)?.is_some() {
+        return Err(Error::Duplicate(format!("the key {fingerprint}")));
+    }
+    Ok(())
+}
+
 /// Adds a key. It belongs to one person alone.
 ///
 /// # Errors
 /// [`Error::Duplicate`].
 pub fn insert_key(c: &Connection, k: &UserKey) -> Result<(), Error> {
-    if by_fingerprint(c, &k.fingerprint)?.is_some() {
-        return Err(Error::Duplicate(format!("the key {}", k.fingerprint)));
-    }
+    key_is_free(c, &k.fingerprint)?;
     c.execute(
         "INSERT INTO user_keys(fingerprint, user, public_key, comment, added_at) VALUES(?1,?2,?3,?4,?5)",
         params![k.fingerprint, k.user, k.public_key, k.comment, k.added_at],

@@ -97,6 +97,8 @@ impl Rows {
         let row = self.row.ok_or(Error::NoCredential)?;
         let host = self.host.ok_or(Error::NoHost)?;
         match (&row.meta.scope, wanted.principal) {
+            // Nothing is ever decrypted for an agent: its commands run on a connection that a person opened.
+            (_, Principal::Agent(_)) => return Err(Error::NotTheirs),
             (Scope::Personal(owner), Principal::Human(user)) if *owner != user => return Err(Error::NotTheirs),
             (Scope::Workspace(workspace), _) if *workspace != host.workspace => return Err(Error::NotBound),
             _ => {}

@@ -11,6 +11,7 @@
 mod world;
 
 mod audit;
+mod approvals;
 mod channels;
 mod commands;
 mod credentials;

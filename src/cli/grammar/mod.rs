@@ -5,6 +5,7 @@ mod credentials;
 mod grants;
 mod hosts;
 mod people;
+mod proposals;
 mod watch;
 mod words;
 
@@ -36,6 +37,10 @@ pub enum Follow {
     Print,
     /// `host trust`: the keys are shown, and pinned if somebody says so.
     Confirm(Name),
+    /// `proposal approve --sign`: what is to be signed is fetched first, and signed by the person's ssh agent.
+    Sign(crate::model::ProposalId),
+    /// `proposal watch`: the inbox, on a full screen.
+    Watch,
 }
 
 /// A verb, ready to be sent.
@@ -147,6 +152,12 @@ pub enum Verb {
     /// Sessions: who is connected, and who was
     #[command(subcommand)]
     Session(watch::SessionVerb),
+    /// Agents: programs that propose commands, each for one person
+    #[command(subcommand)]
+    Agent(proposals::AgentVerb),
+    /// Proposals: commands that agents ask to run; you decide
+    #[command(subcommand)]
+    Proposal(proposals::ProposalVerb),
     /// The audit log: what happened, in a chain that shows every change
     #[command(subcommand)]
     Audit(watch::AuditVerb),
@@ -198,6 +209,8 @@ impl Verb {
             Self::Host(verb) => verb.sources(),
             Self::Grant(verb) => verb.sources(),
             Self::Audit(verb) => verb.sources(),
+            Self::Agent(verb) => verb.sources(),
+            Self::Proposal(verb) => verb.sources(),
             _ => Vec::new(),
         }
     }
@@ -217,6 +230,8 @@ impl Verb {
             Self::Grant(verb) => verb.call(texts).into(),
             Self::Session(verb) => verb.call().into(),
             Self::Audit(verb) => verb.call(texts).into(),
+            Self::Agent(verb) => verb.call(texts).into(),
+            Self::Proposal(verb) => verb.call(texts)?,
             Self::SshConfig { user } => Command::SshConfig { user }.into(),
         }))
     }

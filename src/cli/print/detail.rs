@@ -2,7 +2,7 @@
 
 use super::list::{address, at, bytes, conditions, joined, keys, or_dash, state, tags};
 use super::table::{facts, table};
-use super::{Rendered, Style, line};
+use super::{Rendered, Style, line, proposals};
 use crate::control::{
     CredentialView, Data, ExplainedView, GrantView, HostView, ProbedView, SessionView, SshConfigView, StatusView, UserView, VerdictView,
 };
@@ -24,6 +24,9 @@ pub(super) fn one(data: &Data, style: &Style) -> Rendered {
         Data::Deleted(v) => v.live_sessions.iter().map(|id| line(&id.to_string())).collect(),
         Data::Verdict(v) => verdict(v),
         Data::SshConfig(v) => ssh_config(v),
+        Data::Agent(v) => proposals::agent(v, style),
+        Data::Proposal(v) => proposals::proposal(v, style),
+        Data::Canonical(v) => v.text.clone(),
         _ => String::new(),
     };
     Rendered { stdout, stderr: String::new() }

@@ -34,6 +34,12 @@ pub(super) fn document(data: &Data) -> String {
         Data::Entries(v) => pretty(v),
         Data::Verdict(v) => pretty(v),
         Data::SshConfig(v) => pretty(v),
+        Data::Agents(v) => pretty(v),
+        Data::Agent(v) => pretty(v),
+        Data::Proposals(v) => pretty(v),
+        Data::Proposal(v) => pretty(v),
+        Data::Canonical(v) => pretty(v),
+        Data::Allowances(v) => pretty(v),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lists as tables, and which view is printed how.
 
 use super::table::table;
-use super::{Rendered, Style, detail, line};
+use super::{Rendered, Style, detail, line, proposals};
 use crate::clock::Time;
 use crate::control::{CredentialView, Data, EntryView, GrantView, GroupView, HostView, KeyView, SessionView, UserView};
 
@@ -9,6 +9,7 @@ use crate::control::{CredentialView, Data, EntryView, GrantView, GroupView, Host
 pub(super) fn after_change(data: &Data) -> String {
     match data {
         Data::Grant(grant) => line(&grant.id.to_string()),
+        Data::Agent(agent) => proposals::token(agent),
         _ => String::new(),
     }
 }
@@ -24,6 +25,9 @@ pub(super) fn data(data: &Data, style: &Style) -> Rendered {
         Data::Grants(v) => (grants(v, style), "no grants"),
         Data::Sessions(v) => (sessions(v, style), "no sessions"),
         Data::Entries(v) => (entries(v, style), "no entries"),
+        Data::Agents(v) => (proposals::agents(v, style), "no agents"),
+        Data::Proposals(v) => (proposals::proposals(v, style), "no proposals"),
+        Data::Allowances(v) => (proposals::allowances(v, style), "nothing is allowed again"),
         Data::Exported(v) => return Rendered { stdout: String::new(), stderr: line(&format!("{} entries", v.entries)) },
         one => return detail::one(one, style),
     };

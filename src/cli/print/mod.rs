@@ -4,6 +4,7 @@
 mod detail;
 mod json;
 mod list;
+mod proposals;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)] // each test binary and each module uses a part of it
 
 pub(crate) mod account;
+pub(crate) mod agent;
 pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod database;
@@ -13,6 +14,7 @@ pub(crate) mod scene;
 pub(crate) mod sshd;
 pub(crate) mod terminal;
 
+pub(crate) use agent::Agent;
 pub(crate) use broker::Broker;
 pub(crate) use client::{Client, Way};
 pub(crate) use process::{Outcome, PATIENCE, Process, eventually, run, run_within};
