@@ -19,6 +19,9 @@ const PIECES: usize = 16;
 /// How often the end of a run is tried to be recorded.
 const TRIES: u32 = 5;
 
+/// How soon a clock that was set is noticed.
+const TICK: std::time::Duration = std::time::Duration::from_millis(250);
+
 type Told = oneshot::Sender<Result<Snapshot, Error>>;
 
 /// What is asked of a proposal that waits.
@@ -425,6 +428,6 @@ async fn until(clock: &crate::clock::Clock, deadline: Time) {
         if left.is_zero() {
             return;
         }
-        tokio::time::sleep(left.min(std::time::Duration::from_secs(1))).await;
+        tokio::time::sleep(left.min(TICK)).await;
     }
 }

@@ -9,6 +9,8 @@ mod journey;
 mod output;
 mod restart;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 pub use allowance::{Again, Allowance};

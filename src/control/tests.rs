@@ -349,7 +349,7 @@ async fn the_log_is_read_filtered_exported_and_verified() {
         assert!(mine[0].get(key).is_some(), "{key}");
     }
     let (out, mut pieces) = tokio::sync::mpsc::channel(10);
-    let caller = Caller { user: id_of("otto"), door: Door::Local, client: None, workspace: name("default") };
+    let caller = Caller { user: id_of("otto"), key: None, door: Door::Local, client: None, workspace: name("default") };
     let reply = w.desk.handle(caller, Command::AuditExport { since: None }, Secrets::none(), &out).await.unwrap();
     drop(out);
     let mut text = String::new();
@@ -391,7 +391,16 @@ async fn sessions_are_ended_by_their_owner_or_whoever_runs_the_broker() {
     };
     let row = store::sessions::SessionRow { session, user_name: name("mo"), host_name: name("web-1"), credential: None };
     let _ = w.log.commit_with(Event::new(EventName::SessionPermitted, "mo"), (), move |c| store::sessions::begin(c, &row)).await.unwrap();
-    let mut place = w.sessions.enter(id, id_of("mo"), host, credential, String::new(), Time::from_millis(1));
+    let mut place = w.sessions.enter(crate::sessions::Entrance {
+        id,
+        user: id_of("mo"),
+        host,
+        host_name: name("web-1"),
+        credential,
+        login: "deploy".parse().unwrap(),
+        client: String::new(),
+        started_at: Time::from_millis(1),
+    });
     place.counters.bytes_in.store(42, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(w.json("mo", "session list --live").await[0]["bytes_in"], 42);
     assert_eq!(w.json("olga", "status").await["live_connections"], 1);

@@ -169,10 +169,12 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         user,
         host: warrant.host.id,
         host_name: warrant.host.name.clone(),
+        credential: warrant.credential.id,
+        login: warrant.credential.username.clone(),
         client: client.to_string(),
         started_at: rooms.clock.now(),
     };
-    let mut place = rooms.registry.enter(entrance, &warrant.credential);
+    let mut place = rooms.registry.enter(entrance);
     let (prompts, mut questions) = mpsc::channel(1);
     let outcome = tokio::select! {
         outcome = journey(&rooms, warrant, prompts, &progress) => outcome,

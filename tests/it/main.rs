@@ -12,6 +12,7 @@ mod world;
 
 mod audit;
 mod approvals;
+mod attacks;
 mod channels;
 mod commands;
 mod credentials;
