@@ -14,8 +14,8 @@ use crate::authz::{Guard, Reach};
 use crate::clock::{Clock, Time};
 use crate::custody::Custody;
 use crate::model::{
-    ActDigest, Agent, AgentId, AgentLimits, Approver, CredentialId, Event, EventName, Grant, GrantId, Host, HostId,
-    Means, Name, NotApproved, Principal, ProposalId, Role, SessionId, Stage, Subject, User, UserId,
+    ActDigest, Agent, AgentId, AgentLimits, Approver, CredentialId, Event, EventName, Grant, GrantId, Host, HostId, Means, Name,
+    NotApproved, Principal, ProposalId, Role, SessionId, Stage, Subject, User, UserId,
 };
 use crate::sessions::{Entrance, Piece, Place, Registry, RunEnd};
 use crate::store::{self, Store, agents, grants, hosts, proposals, users};
@@ -289,7 +289,10 @@ async fn an_expiry_is_its_own_outcome() {
     w.clock.advance(w.desk.config().expires);
     // Late by the clock, even if the timer has not woken yet.
     let late = w.approve(&ticket).await;
-    assert!(matches!(late, Err(Error::NotApproved { why: NotApproved::Expired, .. } | Error::Decided { stage: Stage::Expired, .. })), "{late:?}");
+    assert!(
+        matches!(late, Err(Error::NotApproved { why: NotApproved::Expired, .. } | Error::Decided { stage: Stage::Expired, .. })),
+        "{late:?}"
+    );
     let end = ended(&ticket).await;
     assert_eq!((end.stage, end.decided_by), (Stage::Expired, None));
     assert_eq!(w.events(ticket.id).await, ["proposal.proposed", "proposal.expired"]);

@@ -90,7 +90,10 @@ impl Call<'_> {
             Decidable::Proposal(id) => id,
             Decidable::Plan(plan) => {
                 if edit.is_some() || again.is_some() || signature.is_some() {
-                    return Err(Error::unfit("a plan is approved as it is", "edit, sign or allow its steps one by one: proposal approve prp_…"));
+                    return Err(Error::unfit(
+                        "a plan is approved as it is",
+                        "edit, sign or allow its steps one by one: proposal approve prp_…",
+                    ));
                 }
                 return self.plan_approve(plan, digest).await;
             }
@@ -103,7 +106,9 @@ impl Call<'_> {
         let decided = self.parts.approvals.approve(by, self.actor.name.clone(), id, digest, edit, again).await?;
         let reply = Reply::done(Data::Proposal(self.proposal_view(&self.proposal(id).await?)), format!("proposal {id} approved"));
         Ok(match decided.allowance {
-            Some(allowance) => reply.note(format!("the same bytes are allowed again: {allowance}; take it back with `proposal again revoke {allowance}`")),
+            Some(allowance) => {
+                reply.note(format!("the same bytes are allowed again: {allowance}; take it back with `proposal again revoke {allowance}`"))
+            }
             None => reply,
         })
     }

@@ -103,7 +103,13 @@ impl World {
         let cli = crate::cli::grammar::Cli::try_parse_from(all).unwrap_or_else(|e| panic!("{e}"));
         let call = cli.verb.call(texts.iter().map(|t| (*t).to_owned()).collect()).unwrap().unwrap();
         let secrets = Secrets { material: secret.map(|s| Secret::new(s.as_bytes().to_vec())), passphrase: None };
-        let caller = Caller { user: id_of(who), key: Some("SHA256:test".to_owned()), door: Door::Ssh, client: None, workspace: cli.globals.workspace };
+        let caller = Caller {
+            user: id_of(who),
+            key: Some("SHA256:test".to_owned()),
+            door: Door::Ssh,
+            client: None,
+            workspace: cli.globals.workspace,
+        };
         let (out, _in) = tokio::sync::mpsc::channel(100);
         self.desk.handle(caller, call.command, secrets, &out).await
     }

@@ -154,7 +154,8 @@ async fn channel_of(
             return end(&to, &sentence(&e), status).await;
         }
     };
-    let waits = format!("keyward: {} waits for its person, at the latest until {}; sha256 {}\n", ticket.id, ticket.expires_at, ticket.digest);
+    let waits =
+        format!("keyward: {} waits for its person, at the latest until {}; sha256 {}\n", ticket.id, ticket.expires_at, ticket.digest);
     let _ = to.extended_data_bytes(1, waits.into_bytes()).await;
     follow(&door.approvals, agent.id, ticket, from, to, closed).await;
 }
@@ -228,10 +229,14 @@ async fn stdin(from: &mut ChannelReadHalf, held: &[ChannelMsg], most: usize) -> 
             Ok(Some(ChannelMsg::Close) | None) => return Err(Unread::Gone),
             Ok(Some(_)) => {}
             Err(_) if stdin.is_empty() => return Ok(stdin),
-            Err(_) => return Err(Unread::Sentence("standard input did not end; nothing was proposed\nhint: close it, or send none: ssh -n")),
+            Err(_) => {
+                return Err(Unread::Sentence("standard input did not end; nothing was proposed\nhint: close it, or send none: ssh -n"));
+            }
         }
         if stdin.len() > most {
-            return Err(Unread::Sentence("standard input is longer than is taken; nothing was proposed\nhint: limits are in the broker's broker.toml, [approvals]"));
+            return Err(Unread::Sentence(
+                "standard input is longer than is taken; nothing was proposed\nhint: limits are in the broker's broker.toml, [approvals]",
+            ));
         }
     }
 }
@@ -314,7 +319,10 @@ async fn follow(approvals: &Approvals, agent: AgentId, ticket: Ticket, mut from:
         }
     }
     if let Some(edited) = &last.edited {
-        notes.push_str(&format!("keyward: your person wrote another command, and that one ran: {}\n", printable(&String::from_utf8_lossy(edited), 2000)));
+        notes.push_str(&format!(
+            "keyward: your person wrote another command, and that one ran: {}\n",
+            printable(&String::from_utf8_lossy(edited), 2000)
+        ));
     }
     let _ = to.extended_data_bytes(1, notes.into_bytes()).await;
     finish(&to, &last).await;
@@ -381,7 +389,10 @@ async fn own_door(door: &Doorway, agent: &Agent, command: Option<&[u8]>, mut fro
                     text.push_str(&format!("  {} ({state})\n", host.name));
                 }
                 if hosts.is_empty() {
-                    text = format!("Hello {}. There is no host on which you may propose: your person needs a grant with `propose`.\n", agent.name);
+                    text = format!(
+                        "Hello {}. There is no host on which you may propose: your person needs a grant with `propose`.\n",
+                        agent.name
+                    );
                 } else {
                     text.push_str("Propose: ssh HOST@BROKER 'COMMAND'     Speak MCP: ssh ");
                     text.push_str(&format!("{}@BROKER mcp\n", agent.name));

@@ -103,7 +103,10 @@ where
         return Err(refused(Failure::new(Exit::Usage, "this verb is the local program's: it does nothing over ssh", hint), &style));
     };
     if let Follow::Sign(id) = &follow {
-        let hint = format!("proposal canonical {id} | ssh-keygen -Y sign -n {} -f KEY > sig; then --signature - < sig", crate::approvals::NAMESPACE);
+        let hint = format!(
+            "proposal canonical {id} | ssh-keygen -Y sign -n {} -f KEY > sig; then --signature - < sig",
+            crate::approvals::NAMESPACE
+        );
         return Err(refused(Failure::new(Exit::Usage, "--sign uses the ssh agent of the machine that the program runs on", hint), &style));
     }
     let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;

@@ -9,7 +9,7 @@
 //! [`Shown::plain`] can be read back into the very bytes: two different inputs never show the same (a test does so).
 
 mod explain;
-pub use explain::{explain, Explanation, Point};
+pub use explain::{Explanation, Point, explain};
 mod sign;
 mod warning;
 mod word;

@@ -68,9 +68,7 @@ fn without_a_connection_the_agent_is_told_what_to_do_and_the_person_that_it_is_w
     let list = scene.alice.verb("alice", "proposal list", "").ok();
     assert!(list.errors().contains("agent helper would like a connection to web-1"), "{list:?}");
     let _alice = connected(&scene);
-    eventually("the wish is gone", || {
-        (!scene.alice.verb("alice", "proposal list", "").ok().errors().contains("would like")).then_some(())
-    });
+    eventually("the wish is gone", || (!scene.alice.verb("alice", "proposal list", "").ok().errors().contains("would like")).then_some(()));
 }
 
 #[test]
@@ -78,7 +76,13 @@ fn standard_input_variables_and_the_agents_reason_are_shown_and_used() {
     let scene = agent::allow(Scene::at("AcceptEnv DEPLOY_*"));
     let agent = Agent::of_alice(&scene);
     let _alice = connected(&scene);
-    let mut ssh = agent.client.ssh(&["-o", "SetEnv=DEPLOY_TO=staging KEYWARD_REASON=release KEYWARD_TIMEOUT=60", "through", "--", "cat; echo $DEPLOY_TO"]);
+    let mut ssh = agent.client.ssh(&[
+        "-o",
+        "SetEnv=DEPLOY_TO=staging KEYWARD_REASON=release KEYWARD_TIMEOUT=60",
+        "through",
+        "--",
+        "cat; echo $DEPLOY_TO",
+    ]);
     ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = Process::start(ssh);
     process.stdin().unwrap().write_all(b"from the agent\n").unwrap();
@@ -205,7 +209,8 @@ fn an_agent_gets_no_shell_no_files_no_verbs_and_no_other_host() {
     assert!(hello.text().contains("web-1 (connection open)"), "{hello:?}");
     // Without `propose` in a grant the host is no host for it.
     let grant = scene.broker.json(&["grant", "list"]);
-    let id = grant.as_array().unwrap().iter().find(|g| g["allow"] == serde_json::json!(["propose"])).unwrap()["id"].as_str().unwrap().to_owned();
+    let id =
+        grant.as_array().unwrap().iter().find(|g| g["allow"] == serde_json::json!(["propose"])).unwrap()["id"].as_str().unwrap().to_owned();
     scene.broker.does(&["grant", "remove", &id]);
     let outcome = agent.refused("uptime");
     assert!(outcome.errors().contains("no host `web-1` for you here"), "{outcome:?}");
@@ -219,10 +224,9 @@ fn what_the_person_may_not_run_the_agent_may_not_propose() {
         scene.deploy.private(),
     );
     scene.add_host("web-1", &scene.host, "deploy");
-    scene.broker.does_with(
-        &["grant", "add", "--to", "alice", "--hosts", "web-1", "--allow", "exec,propose", "--commands", "-"],
-        "uptime\ndf -h\n",
-    );
+    scene
+        .broker
+        .does_with(&["grant", "add", "--to", "alice", "--hosts", "web-1", "--allow", "exec,propose", "--commands", "-"], "uptime\ndf -h\n");
     let agent = Agent::of_alice(&scene);
     let _alice = connected(&scene);
     let outcome = agent.refused("uptime; id");
@@ -265,7 +269,8 @@ fn an_approval_can_need_a_signature_that_anybody_can_verify_later() {
         keygen.args(["-Y", "sign", "-n", namespace, "-f"]).arg(&key.path);
         run(keygen, text.clone()).ok().stdout
     };
-    let approve = |signature: Vec<u8>| scene.alice.verb("alice", &format!("proposal approve {id} --digest {digest} --signature -"), signature);
+    let approve =
+        |signature: Vec<u8>| scene.alice.verb("alice", &format!("proposal approve {id} --digest {digest} --signature -"), signature);
     for (signature, why) in [
         (sign(&agent.client.key, "approval@keyward"), "by a key that is not yours"),
         (sign(&scene.alice.key, "git"), "not made in the namespace"),
@@ -297,9 +302,7 @@ fn the_local_door_takes_no_uid_for_a_decision_but_a_signature_of_the_ssh_agent()
     client.knows(None, Some(&scene.broker), "web-1");
     let agent = Agent { client, name: "mate" };
     let _owner = scene.owner.stay(Way::Through, &["-N"], "");
-    eventually("the owner's connection stands", || {
-        scene.broker.audit().iter().any(|e| e["event"] == "session.signed_in").then_some(())
-    });
+    eventually("the owner's connection stands", || scene.broker.audit().iter().any(|e| e["event"] == "session.signed_in").then_some(()));
     let proposed = agent.proposes("echo at the local door");
     let waiting = eventually("it waits", || scene.broker.json(&["proposal", "list", "--pending"]).as_array().unwrap().first().cloned());
     let (id, digest) = (waiting["id"].as_str().unwrap(), waiting["digest"].as_str().unwrap());

@@ -128,7 +128,10 @@ fn approving_one_thing_never_runs_another() {
     assert!(wrong.status == Some(1) && wrong.errors().contains("the digest is not the proposal's"), "{wrong:?}");
     // Somebody writes other bytes into the database between the proposal and the approval.
     let other = format!("touch {}/b", place.display());
-    crate::world::database::edit(&scene.broker.home(), &format!("UPDATE proposals SET command = CAST('{other}' AS BLOB) WHERE id = '{id}'"));
+    crate::world::database::edit(
+        &scene.broker.home(),
+        &format!("UPDATE proposals SET command = CAST('{other}' AS BLOB) WHERE id = '{id}'"),
+    );
     let refused = scene.alice.verb("alice", &format!("proposal approve {id} --digest {}", waiting["digest"].as_str().unwrap()), "");
     assert_eq!(refused.status, Some(1), "{refused:?}");
     let (status, ..) = proposed.end();
@@ -224,7 +227,9 @@ fn an_agent_cannot_approve_itself_by_any_door() {
     let waiting = scene.alice.waiting(1).remove(0);
     let approve = format!("proposal approve {} --digest {}", waiting["id"].as_str().unwrap(), waiting["digest"].as_str().unwrap());
     // A faked terminal is no person; a person's name in the selector is no key of theirs.
-    for (options, user) in [(&["-n"][..], "helper"), (&["-tt"][..], "helper"), (&["-n"][..], "alice"), (&["-tt"][..], "alice"), (&["-n"][..], "alice+helper")] {
+    for (options, user) in
+        [(&["-n"][..], "helper"), (&["-tt"][..], "helper"), (&["-n"][..], "alice"), (&["-tt"][..], "alice"), (&["-n"][..], "alice+helper")]
+    {
         let mut args = options.to_vec();
         args.extend(["-l", user, "through", "--", approve.as_str()]);
         let outcome = crate::world::run(agent.client.ssh(&args), "");
