@@ -287,7 +287,7 @@ async fn a_moved_host_takes_workspace_credentials_with_it_and_lets_go_of_persona
 #[tokio::test]
 async fn grants_are_checked_and_explained() {
     let w = world().await;
-    w.does("olga", "host add web-1 192.0.2.7").await;
+    w.does("olga", "host add web-1 192.0.2.7 --trust-first-use").await;
     for (words, kind) in [
         ("grant add --to nobody --hosts web-1 --allow exec", Kind::NotFound),
         ("grant add --to mo --hosts web-2 --allow exec", Kind::NotFound),
@@ -313,6 +313,17 @@ async fn grants_are_checked_and_explained() {
     let no = w.json("mo", "grant explain mo web-1 exec").await;
     assert_eq!(no["allowed"], false);
     assert!(no["reason"].as_str().unwrap().contains("only from 192.0.2.0/24"), "{no}");
+    // The grant alone opens nothing: without a credential the answer is no, with what is to be done.
+    for words in ["grant explain mo web-1 --from 192.0.2.1", "grant explain mo web-1 exec --from 192.0.2.1"] {
+        let half = w.json("olga", words).await;
+        assert_eq!((&half["allowed"], &half["credential"]), (&false.into(), &serde_json::Value::Null), "{words}");
+        assert!(half["reason"].as_str().unwrap().contains("no credential is attached to web-1"), "{half}");
+        let notes = w.does("olga", words).await.notes.concat();
+        assert!(notes.contains("credential attach NAME --host web-1") && notes.contains("--mine"), "{notes}");
+    }
+    w.password("olga", "credential add deploy --username deploy --password --scope workspace").await;
+    w.does("olga", "credential attach deploy --host web-1").await;
+    assert_eq!(w.json("olga", "grant explain mo web-1 --from 192.0.2.1").await["allowed"], true);
     let yes = w.json("olga", "grant explain mo web-1 exec --from 192.0.2.1").await;
     assert_eq!((&yes["allowed"], &yes["grants"].as_array().unwrap().iter().filter(|g| g["decides"] == true).count()), (&true.into(), &1));
     assert_eq!(w.json("olga", "grant explain mo web-1 shell --from 192.0.2.1").await["allowed"], false);
