@@ -156,10 +156,11 @@ impl server::Handler for Handler {
         let (arrive, arrivals) = mpsc::channel(self.config.tuning.channels.saturating_mul(4).max(16));
         self.note(|s| s.arrivals = Some(arrive));
         let handle = session.handle();
+        let calling = self.door.desk.over_ssh(&user.name);
         if selector.host == user.name {
             let caller = Caller { user: user.id, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
-            tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, arrivals, handle));
+            tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, calling, arrivals, handle));
         } else {
             let visit = Visit {
                 user: user.id,
@@ -169,6 +170,7 @@ impl server::Handler for Handler {
                 host: selector.host,
                 credential: selector.credential,
                 client: self.peer,
+                calling,
                 arrivals,
                 handle,
             };

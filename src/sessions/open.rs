@@ -14,7 +14,7 @@ use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
 use crate::custody::{self, Asked, Custody, LeaseEnd, StandsOn, Warrant};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Calling, Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
 use crate::relay;
 use crate::target::{self, Connection, Error as TargetError, Prompt};
@@ -58,6 +58,8 @@ pub struct Visit {
     pub credential: Option<Name>,
     /// From where.
     pub client: SocketAddr,
+    /// How the client calls the broker, for what is to be done.
+    pub calling: Calling,
     /// What comes from the client.
     pub arrivals: mpsc::Receiver<Arrival>,
     /// To say goodbye to the client.
@@ -105,7 +107,7 @@ impl Halt {
     }
 
     /// The sentence and the hint for the person.
-    fn sentence(&self, host: &Name, session: SessionId) -> String {
+    fn sentence(&self, host: &Name, session: SessionId, calling: &Calling) -> String {
         let operator = || Some(format!("tell whoever runs this broker; its log knows more under {session}"));
         let (text, hint) = match self {
             // What is wrong with the broker itself is its operator's to read: the person gets no paths and no figures.
@@ -123,7 +125,7 @@ impl Halt {
             Self::Left(_) | Self::Told(_) => (self.to_string(), None),
         };
         match hint {
-            Some(hint) => format!("{text}\nhint: {hint}"),
+            Some(hint) => format!("{text}\nhint: {}", calling.pastable(&hint)),
             None => text,
         }
     }
@@ -146,7 +148,7 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 }
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
-    let Visit { user, user_name, key, workspace, host, credential, client, arrivals, handle } = visit;
+    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle } = visit;
     let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
@@ -158,7 +160,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         Err(e) => {
             let halt = Halt::from(e);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
-            tell(&mut hall, &halt.sentence(&host, id)).await;
+            tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
             let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
             return;
         }
@@ -188,7 +190,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
             close_lease(&rooms, id, &progress, &halt.to_string()).await;
             record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &halt.to_string()).await;
             if !matches!(halt, Halt::Left(_)) {
-                tell(&mut hall, &halt.sentence(&host, id)).await;
+                tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
             }
         }
     }
