@@ -2,7 +2,6 @@
 //! host, since russh awaits these callbacks inline and a slow one freezes its client.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use russh::keys::ssh_key::HashAlg;
@@ -17,7 +16,7 @@ use super::verbs;
 use crate::authn::Authn;
 use crate::control::{Caller, Desk, Door};
 use crate::model::{EndReason, Name, User, UserId, printable};
-use crate::sessions::{Arrival, Rooms, Seat, Visit, open};
+use crate::sessions::{Arrival, Rooms, Seats, Visit, open};
 
 /// Where the front leads: who people are, sessions, verbs.
 #[derive(Clone, Debug)]
@@ -61,7 +60,7 @@ pub(super) struct Handler {
     signed_in: Option<oneshot::Sender<()>>,
     selector: Option<Selector>,
     key: Option<(String, String)>,
-    channels: Arc<AtomicUsize>,
+    seats: Seats,
 }
 
 impl Handler {
@@ -72,7 +71,8 @@ impl Handler {
         sign_in: Arc<Mutex<SignIn>>,
         signed_in: oneshot::Sender<()>,
     ) -> Self {
-        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, channels: Arc::default() }
+        let seats = Seats::new(config.tuning.channels);
+        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, seats }
     }
 
     fn note(&self, change: impl FnOnce(&mut SignIn)) {
@@ -152,7 +152,7 @@ impl server::Handler for Handler {
         }
         let version = printable(&String::from_utf8_lossy(session.remote_sshid()), 200);
         self.door.authn.accepted(&user, self.peer, &fingerprint, &version, &algorithm).await;
-        // Every channel may come, be closed, and come again before somebody looks.
+        // Every channel may come, end, and come again before somebody looks.
         let (arrive, arrivals) = mpsc::channel(self.config.tuning.channels.saturating_mul(4).max(16));
         self.note(|s| s.arrivals = Some(arrive));
         let handle = session.handle();
@@ -181,10 +181,12 @@ impl server::Handler for Handler {
     }
 
     async fn channel_open_session(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), Self::Error> {
-        let most = self.config.tuning.channels;
-        match Seat::take(&self.channels, most) {
+        match self.seats.take(channel.id().into()) {
             Some(seat) => self.arrive(Arrival::Channel { channel, reply, seat }),
-            None => reply.reject(refusal(4, format!("keyward: at most {most} channels on one connection"))).await,
+            None => {
+                let most = self.config.tuning.channels;
+                reply.reject(refusal(4, format!("keyward: at most {most} channels on one connection"))).await;
+            }
         }
         Ok(())
     }
@@ -204,7 +206,7 @@ impl server::Handler for Handler {
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
-        self.arrive(Arrival::Closed(channel));
+        self.seats.closed(channel.into());
         Ok(())
     }
 

@@ -40,7 +40,6 @@ pub(super) async fn serve(
                         }
                     });
                 }
-                Some(Arrival::Closed(_)) => {}
                 Some(Arrival::Left(_)) | None => break,
             },
             Some(done) = running.join_next() => if let Err(error) = done {

@@ -124,7 +124,7 @@ impl Session<'_> {
             reach: self.reach.subscribe(),
             counters: Arc::clone(&self.counters),
             witness: Witness::new(self.rooms.log.clone(), self.base.clone()),
-            client_closed: waiting.closed.clone(),
+            client_closed: waiting.seat.closed().clone(),
             ending: self.ending.subscribe(),
         };
         let counted = Counted::one(&self.counters);

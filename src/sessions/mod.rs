@@ -7,6 +7,6 @@ mod live;
 mod open;
 mod registry;
 
-pub use hall::{Arrival, Seat};
+pub use hall::{Arrival, Seat, Seats};
 pub use open::{Rooms, Visit, open};
 pub use registry::{Live, Place, Registry};
