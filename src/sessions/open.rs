@@ -176,7 +176,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     };
     match outcome {
         Ok(opened) => {
-            let stands_on = StandsOn { user, key, host: opened.host.id, client, began };
+            let stands_on = StandsOn { session: id, user, key, host: opened.host.id, client, began };
             let ended = live::live(&rooms, id, stands_on, opened, &mut hall, &mut place, bell).await;
             let (text, reason) = (ended.text.clone(), ended.reason);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;

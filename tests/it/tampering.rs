@@ -165,3 +165,23 @@ fn a_whole_database_from_before_is_noticed_at_the_next_start() {
     assert!(outcome.errors().contains("error: ") && outcome.errors().contains("hint: "), "{outcome:?}");
     assert_eq!(scene.host.sign_ins(), 0);
 }
+
+#[test]
+fn a_forged_row_keeps_no_session_alive() {
+    let scene = Scene::new();
+    let grants = scene.broker.json(&["grant", "list"]);
+    scene.broker.does(&["grant", "remove", grants[0]["id"].as_str().unwrap()]);
+    scene.broker.does(&["grant", "add", "--to", "alice", "--hosts", "web-1", "--allow", "exec", "--max-session", "3s"]);
+    let stay = scene.alice.stay(Way::Through, &[], "echo ready; exec cat");
+    assert_eq!(stay.lines.next().as_deref(), Some("ready"));
+    let most: i64 = open(&scene.broker.home()).query_row("SELECT max_session FROM grants", [], |row| row.get(0)).unwrap();
+    edit(&scene.broker.home(), "UPDATE grants SET max_session = NULL");
+    let (status, errors) = stay.end();
+    assert_eq!(status, Some(255), "{errors}");
+    assert!(errors.contains("keyward: the broker's database does not verify"), "{errors}");
+    assert!(!errors.contains(&scene.broker.home().display().to_string()), "the broker's folders are nobody's business: {errors}");
+    edit(&scene.broker.home(), &format!("UPDATE grants SET max_session = {most}"));
+    let session = scene.broker.ended_session();
+    assert_eq!(session["end_reason"], "broker", "{session}");
+    assert!(scene.broker.trail(&session).iter().any(|e| e == "vault.tampered"), "{:?}", scene.broker.trail(&session));
+}
