@@ -7,7 +7,7 @@ mod warrant;
 
 pub use credentials::{Deleted, Edit, NewSecret};
 pub use hosts::Changed;
-pub use warrant::{Asked, LeaseEnd, StandsOn, Warrant};
+pub use warrant::{Asked, LeaseEnd, SessionEnd, StandsOn, Warrant};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

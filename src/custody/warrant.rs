@@ -72,6 +72,21 @@ pub enum LeaseEnd {
     Failed(String),
 }
 
+/// How a session ended, and when: it may be recorded later than it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionEnd {
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: EndReason,
+    /// The last exit status.
+    pub exit_status: Option<u32>,
+    /// Bytes from the client to the host.
+    pub bytes_in: u64,
+    /// Bytes from the host to the client.
+    pub bytes_out: u64,
+}
+
 /// What one snapshot says about a wish.
 struct Found {
     user: Option<User>,
@@ -231,16 +246,9 @@ impl Custody {
     ///
     /// # Errors
     /// [`Error::Audit`].
-    pub async fn ended(
-        &self,
-        session: SessionId,
-        event: Event,
-        reason: EndReason,
-        exit_status: Option<u32>,
-        bytes_in: u64,
-        bytes_out: u64,
-    ) -> Result<(), Error> {
-        let end = sessions::End { at: self.clock.now(), reason, exit_status, bytes_in, bytes_out };
+    pub async fn ended(&self, session: SessionId, event: Event, end: SessionEnd) -> Result<(), Error> {
+        let SessionEnd { at, reason, exit_status, bytes_in, bytes_out } = end;
+        let end = sessions::End { at, reason, exit_status, bytes_in, bytes_out };
         self.log.commit_with(event, (), move |c| sessions::end(c, session, end)).await?.into_inner();
         Ok(())
     }

@@ -28,7 +28,7 @@ use crate::custody::Custody;
 use crate::fault::{Fault, Kind};
 use crate::front::{self, Doorway, Listener, Workers};
 use crate::model::{EndReason, Event, EventName};
-use crate::sessions::{Registry, Rooms};
+use crate::sessions::{Arrears, Registry, Rooms};
 use crate::store::{self, Store};
 use crate::vault::{self, Vault};
 use crate::{audit, socket};
@@ -182,7 +182,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let signer: Arc<dyn audit::Signer> = Arc::from(vault.checkpoint_signer());
     checkpoints::compare(&checkpoints, &store, &signer.public_key()).await?;
     let news = first_run::owner(&store, &log, &clock).await?;
-    first_run::end_crashed(&store, &custody).await?;
+    first_run::end_crashed(&store, &custody, &clock).await?;
 
     let keys = front::load_or_make(home.path()).map_err(system("the broker's host keys"))?;
     let listener = Listener::bind(config.listen).await.map_err(|error| Error::Listen { address: config.listen.to_string(), error })?;
@@ -201,7 +201,15 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         facts: facts(&config, address, &keys.fingerprints, &custody, &clock),
     });
     let authn = Authn::new(&config.authn, store.clone(), log.clone(), clock.clone());
-    let rooms = Rooms { custody, log: log.clone(), registry: registry.clone(), guard, clock: clock.clone(), target: config.target.clone() };
+    let rooms = Rooms {
+        custody,
+        log: log.clone(),
+        registry: registry.clone(),
+        guard,
+        clock: clock.clone(),
+        target: config.target.clone(),
+        arrears: Arrears::default(),
+    };
     let workspace = crate::model::DEFAULT_WORKSPACE.parse().map_err(|_| Error::Lost("workspace"))?;
     let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), workspace });
     let front_config = RwLock::new(Arc::new(front::Config::new(config.front.clone(), &keys.keys)));

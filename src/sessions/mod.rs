@@ -1,12 +1,14 @@
 //! The living room: sessions that people opened, each a task that owns one connection to one host. Reaches the vault
 //! only through custody, and never sees a secret but to pass on what a person types for a prompt of the host.
 
+mod arrears;
 mod ask;
 mod hall;
 mod live;
 mod open;
 mod registry;
 
+pub use arrears::Arrears;
 pub use hall::{Arrival, Seat, Seats};
 pub use open::{Rooms, Visit, open};
 pub use registry::{Live, Place, Registry};

@@ -7,13 +7,14 @@ use std::time::Duration;
 use russh::{Disconnect, server};
 use tokio::sync::mpsc;
 
+use super::arrears::Arrears;
 use super::hall::{Arrival, Hall};
 use super::live::{self, Ended};
 use super::registry::Registry;
 use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
-use crate::custody::{self, Asked, Custody, LeaseEnd, StandsOn, Warrant};
+use crate::custody::{self, Asked, Custody, LeaseEnd, SessionEnd, StandsOn, Warrant};
 use crate::fault::{Calling, Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
 use crate::relay;
@@ -40,6 +41,8 @@ pub struct Rooms {
     pub clock: Clock,
     /// Limits of the host side.
     pub target: target::Config,
+    /// Ends that could not be recorded yet.
+    pub arrears: Arrears,
 }
 
 /// A person who signed in and wants to a host.
@@ -296,8 +299,16 @@ async fn record_end(rooms: &Rooms, session: SessionId, progress: &Shared, name: 
     if name == EventName::SessionRefused {
         event.outcome = crate::model::Outcome::Failure;
     }
-    if let Err(error) = rooms.custody.ended(session, event, ended.reason, ended.exit_status, ended.bytes_in, ended.bytes_out).await {
+    let end = SessionEnd {
+        at: rooms.clock.now(),
+        reason: ended.reason,
+        exit_status: ended.exit_status,
+        bytes_in: ended.bytes_in,
+        bytes_out: ended.bytes_out,
+    };
+    if let Err(error) = rooms.custody.ended(session, event.clone(), end).await {
         tracing::error!(target: "keyward::sessions", %session, %error, "the end of a session was not recorded");
+        rooms.arrears.owe(rooms.custody.clone(), session, event, end);
     }
 }
 
