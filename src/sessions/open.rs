@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use russh::{Disconnect, server};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::arrears::Arrears;
 use super::hall::{Arrival, Hall};
@@ -155,7 +155,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
-    let bell = rooms.guard.listen();
+    let mut bell = rooms.guard.listen();
     let began = rooms.clock.now();
     // Not raced with the client's leaving: a permit that is being witnessed gets its end recorded, too.
     let warrant = match rooms.custody.warrant(asked).await {
@@ -177,9 +177,16 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         left = hall.keep(&mut questions) => Err(Halt::Left(left)),
         why = place.told_to_end() => Err(Halt::Told(why)),
     };
-    match outcome {
+    let stands_on = |host: &Host| StandsOn { session: id, user, key, host: host.id, client, began };
+    let outcome = match outcome {
         Ok(opened) => {
-            let stands_on = StandsOn { session: id, user, key, host: opened.host.id, client, began };
+            let stands_on = stands_on(&opened.host);
+            still_granted(&rooms, stands_on.clone(), &mut bell, opened).await.map(|opened| (stands_on, opened))
+        }
+        Err(halt) => Err(halt),
+    };
+    match outcome {
+        Ok((stands_on, opened)) => {
             let ended = live::live(&rooms, id, stands_on, opened, &mut hall, &mut place, bell).await;
             let (text, reason) = (ended.text.clone(), ended.reason);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
@@ -200,6 +207,28 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     // Only now: whoever waits for the session's end finds it recorded.
     drop(place);
     let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
+}
+
+/// What was withdrawn or narrowed while the host was dialled counts before anything is started there.
+async fn still_granted(rooms: &Rooms, stands_on: StandsOn, bell: &mut watch::Receiver<u64>, mut opened: Opened) -> Result<Opened, Halt> {
+    if !bell.has_changed().unwrap_or(false) {
+        return Ok(opened);
+    }
+    bell.mark_unchanged();
+    match rooms.custody.still(stands_on).await {
+        Ok(Some(reach)) => {
+            opened.reach = reach;
+            Ok(opened)
+        }
+        Ok(None) => {
+            opened.connection.close().await;
+            Err(Halt::Told(EndReason::Withdrawn))
+        }
+        Err(e) => {
+            opened.connection.close().await;
+            Err(e.into())
+        }
+    }
 }
 
 /// The journey of a warrant: dialed and proven, leased, signed in, wiped, recorded.
