@@ -320,6 +320,56 @@ async fn a_question_goes_past_a_channel_without_a_terminal() {
     assert_eq!(fake.attempts(), 1);
 }
 
+#[test]
+fn a_default_that_was_replaced_stays_open_to_whoever_names_it_until_it_is_detached() {
+    let scene = Scene::new();
+    let other = Key::new(scene.dir().join("other"));
+    scene.host.authorize(&[&scene.deploy, &other]);
+    scene.broker.does_with(&["credential", "add", "other", "--scope", "workspace", "--username", NAME, "--key", "-"], other.private());
+    let through = |selector: &str| run(scene.alice.ssh(&["-l", selector, "through", "true"]), "");
+    let used = || (scene.host.sign_ins_with(&scene.deploy), scene.host.sign_ins_with(&other));
+    scene.broker.does(&["credential", "attach", "other", "--host", "web-1"]);
+    through("web-1").ok();
+    assert_eq!(used(), (0, 1), "the new default signs in");
+    through("deploy@web-1").ok();
+    assert_eq!(used(), (1, 1), "the old one does for whoever names it");
+    scene.broker.does(&["credential", "detach", "deploy", "--host", "web-1"]);
+    refused(&through("deploy@web-1"));
+    through("web-1").ok();
+    assert_eq!(used(), (1, 2), "the default is what it was");
+    scene.broker.does(&["credential", "detach", "other", "--host", "web-1"]);
+    refused(&through("other@web-1"));
+    refused(&through("web-1"));
+    assert_eq!(used(), (1, 2));
+    scene.broker.refuses(&["credential", "detach", "deploy", "--host", "web-1"]);
+    // Attached again it is the default again.
+    scene.broker.does(&["credential", "attach", "deploy", "--host", "web-1"]);
+    through("web-1").ok();
+    assert_eq!(used(), (2, 2));
+}
+
+#[test]
+fn what_an_admin_attaches_for_themselves_is_nobody_elses() {
+    let scene = Scene::new();
+    let spare = Key::new(scene.dir().join("spare"));
+    scene.host.authorize(&[&scene.deploy, &spare]);
+    scene.broker.does_with(&["credential", "add", "spare", "--scope", "workspace", "--username", NAME, "--key", "-"], spare.private());
+    scene.broker.does(&["credential", "attach", "spare", "--host", "web-1", "--mine"]);
+    scene.grant("root", "web-1");
+    run(scene.owner.ssh(&["-l", "web-1", "through", "true"]), "").ok();
+    assert_eq!(scene.host.sign_ins_with(&spare), 1, "the owner's own choice");
+    run(scene.alice.ssh(&["-l", "web-1", "through", "true"]), "").ok();
+    assert_eq!(scene.host.sign_ins_with(&scene.deploy), 1, "everybody else has the host's default");
+    refused(&run(scene.alice.ssh(&["-l", "spare@web-1", "through", "true"]), ""));
+    let unseen = scene.alice.verb("alice", "credential attach spare --host web-1 --mine", "");
+    assert_eq!(unseen.status, Some(1), "{unseen:?}");
+    assert_eq!(scene.host.sign_ins_with(&spare), 1);
+    // Given to all, it is there for all.
+    scene.broker.does(&["credential", "attach", "spare", "--host", "web-1"]);
+    run(scene.alice.ssh(&["-l", "spare@web-1", "through", "true"]), "").ok();
+    assert_eq!(scene.host.sign_ins_with(&spare), 2);
+}
+
 /// Credentials that the host was shown: asking what it offers is not one.
 pub(crate) fn attempts(scene: &Scene) -> usize {
     let log = scene.host.log();
