@@ -30,6 +30,8 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// Where to listen, if that was said: it overrides the configuration.
     pub listen: Option<String>,
+    /// Go on with a database that is older than what is known of it.
+    pub accept_rollback: bool,
     /// Log more.
     pub verbose: bool,
     /// Log less.
@@ -52,6 +54,7 @@ pub fn run(args: impl Iterator<Item = OsString>, serve: impl FnOnce(ServeOptions
                 home,
                 config: words.config,
                 listen: words.listen,
+                accept_rollback: words.accept_rollback,
                 verbose: cli.globals.verbose,
                 quiet: cli.globals.quiet,
                 log_json: words.log_format == LogFormat::Json,
