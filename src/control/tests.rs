@@ -262,10 +262,12 @@ async fn workspace_credentials_are_brought_to_hosts_by_those_who_run_the_broker(
     w.password("anna", "credential add deploy --username deploy --password --scope workspace").await;
     let refused = w.with("mo", "credential add mine --username mo --password --scope workspace", &[], Some("x")).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Forbidden);
+    // What is attached to none of their hosts is not there for them.
+    assert_eq!(w.may_not("mo", "credential delete deploy").await.kind(), Kind::NotFound);
+    w.does("anna", "credential attach deploy --host web-1").await;
     assert_eq!(w.may_not("mo", "credential delete deploy").await.kind(), Kind::Forbidden);
     // Who could bind it to a machine of his own would read it there.
     assert_eq!(w.may_not("mo", "credential attach deploy --host lab --mine").await.kind(), Kind::Forbidden);
-    w.does("anna", "credential attach deploy --host web-1").await;
     w.does("mo", "credential attach deploy --host web-1 --mine").await;
     assert_eq!(w.json("mo", "credential show deploy").await["hosts"], serde_json::json!(["web-1"]));
     assert_eq!(w.json("olga", "host show web-1").await["credential"], "deploy");
@@ -280,6 +282,41 @@ async fn workspace_credentials_are_brought_to_hosts_by_those_who_run_the_broker(
     assert!(matches!(missing, Error::SecretMissing));
     let empty = w.with("olga", "credential add x --username u --password", &[], Some("")).await.unwrap_err();
     assert!(matches!(empty, Error::SecretEmpty("password")));
+}
+
+#[tokio::test]
+async fn a_member_sees_the_workspace_credentials_of_their_hosts_and_no_others() {
+    let w = world().await;
+    w.does("olga", "host add web-1 192.0.2.7 --trust-first-use").await;
+    w.does("olga", "host add db-1 192.0.2.8 --trust-first-use").await;
+    w.does("olga", "grant add --to mo --hosts web-1 --allow exec").await;
+    for credential in ["deploy", "dba", "spare", "annas"] {
+        w.password("anna", &format!("credential add {credential} --username {credential} --password --scope workspace")).await;
+    }
+    w.does("anna", "credential attach deploy --host web-1").await;
+    w.does("anna", "credential attach dba --host db-1").await;
+    // For one person alone: at a host of mo's, but not for mo.
+    w.does("anna", "credential attach annas --host web-1 --mine").await;
+    w.password("mo", "credential add own --username mo --password").await;
+    assert_eq!(names(&w.json("mo", "credential list").await), ["deploy", "own"]);
+    assert_eq!(names(&w.json("max", "credential list").await), Vec::<&str>::new());
+    for who in ["olga", "anna", "otto"] {
+        assert_eq!(names(&w.json(who, "credential list").await), ["annas", "dba", "deploy", "spare"], "{who}");
+    }
+    for hidden in ["dba", "spare", "annas"] {
+        for words in ["credential show NAME", "credential public-key NAME", "credential attach NAME --host web-1 --mine"] {
+            let answer = |name: &str| words.replace("NAME", name);
+            let (hidden, unknown) = (w.may_not("mo", &answer(hidden)).await, w.may_not("mo", &answer("nope")).await);
+            assert_eq!((hidden.kind(), hidden.hint()), (unknown.kind(), unknown.hint()), "{words}: {hidden}");
+        }
+    }
+    assert_eq!(w.json("mo", "credential show deploy").await["username"], "deploy");
+    assert_eq!(w.json("mo", "host show web-1").await["attached"], serde_json::json!(["deploy"]));
+    assert_eq!(w.json("olga", "host show web-1").await["attached"], serde_json::json!(["annas", "deploy"]));
+    // A grant that ends takes the sight with it.
+    let grant = w.json("olga", "grant list").await[0]["id"].as_str().unwrap().to_owned();
+    w.does("olga", &format!("grant remove {grant}")).await;
+    assert_eq!(names(&w.json("mo", "credential list").await), ["own"]);
 }
 
 #[tokio::test]
@@ -306,7 +343,7 @@ async fn a_moved_host_takes_workspace_credentials_with_it_and_lets_go_of_persona
 #[tokio::test]
 async fn grants_are_checked_and_explained() {
     let w = world().await;
-    w.does("olga", "host add web-1 192.0.2.7").await;
+    w.does("olga", "host add web-1 192.0.2.7 --trust-first-use").await;
     for (words, kind) in [
         ("grant add --to nobody --hosts web-1 --allow exec", Kind::NotFound),
         ("grant add --to mo --hosts web-2 --allow exec", Kind::NotFound),
@@ -332,6 +369,17 @@ async fn grants_are_checked_and_explained() {
     let no = w.json("mo", "grant explain mo web-1 exec").await;
     assert_eq!(no["allowed"], false);
     assert!(no["reason"].as_str().unwrap().contains("only from 192.0.2.0/24"), "{no}");
+    // The grant alone opens nothing: without a credential the answer is no, with what is to be done.
+    for words in ["grant explain mo web-1 --from 192.0.2.1", "grant explain mo web-1 exec --from 192.0.2.1"] {
+        let half = w.json("olga", words).await;
+        assert_eq!((&half["allowed"], &half["credential"]), (&false.into(), &serde_json::Value::Null), "{words}");
+        assert!(half["reason"].as_str().unwrap().contains("no credential is attached to web-1"), "{half}");
+        let notes = w.does("olga", words).await.notes.concat();
+        assert!(notes.contains("credential attach NAME --host web-1") && notes.contains("--mine"), "{notes}");
+    }
+    w.password("olga", "credential add deploy --username deploy --password --scope workspace").await;
+    w.does("olga", "credential attach deploy --host web-1").await;
+    assert_eq!(w.json("olga", "grant explain mo web-1 --from 192.0.2.1").await["allowed"], true);
     let yes = w.json("olga", "grant explain mo web-1 exec --from 192.0.2.1").await;
     assert_eq!((&yes["allowed"], &yes["grants"].as_array().unwrap().iter().filter(|g| g["decides"] == true).count()), (&true.into(), &1));
     assert_eq!(w.json("olga", "grant explain mo web-1 shell --from 192.0.2.1").await["allowed"], false);
