@@ -26,6 +26,9 @@ use crate::sessions::{Live, Registry};
 use crate::store::proposals::ProposalRow;
 use crate::store::{self, Store, agents, grants, hosts, users};
 
+/// How often what is no longer kept is let go of.
+const SWEEP: Duration = Duration::from_secs(30);
+
 /// The rooms that the desk works with.
 #[derive(Clone, Debug)]
 pub struct Parts {
@@ -129,8 +132,10 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) parts: Parts,
     pub(super) runtime: Handle,
+    /// Held while a proposal is taken.
+    pub(super) turn: tokio::sync::Mutex<()>,
     pub(super) entries: Mutex<HashMap<ProposalId, Arc<Entry>>>,
-    pub(super) recent: Mutex<HashMap<AgentId, VecDeque<Time>>>,
+    pub(super) recent: Mutex<HashMap<AgentId, VecDeque<(Time, usize)>>>,
     pub(super) allowances: Mutex<Vec<Allowance>>,
     pub(super) wishes: Mutex<Wishes>,
     pub(super) inboxes: Mutex<HashMap<UserId, watch::Sender<u64>>>,
@@ -155,6 +160,7 @@ impl Approvals {
             config,
             parts,
             runtime,
+            turn: tokio::sync::Mutex::default(),
             entries: Mutex::default(),
             recent: Mutex::default(),
             allowances: Mutex::default(),
@@ -266,8 +272,10 @@ impl Approvals {
     pub async fn watch(&self, stop: CancellationToken) {
         let mut bell = self.0.parts.guard.listen();
         let mut standing = self.0.parts.sessions.standing();
+        let mut tick = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
+                _ = tick.tick() => self.0.sweep(),
                 () = stop.cancelled() => return,
                 changed = bell.changed() => match changed {
                     Ok(()) => self.0.look_after_agents().await,
@@ -359,8 +367,16 @@ impl Inner {
         found.ok_or(Error::NoAgent)
     }
 
-    /// Keeps an entry, and lets go of old ones: those that ended long ago, then the oldest beyond what is kept of output.
+    /// Keeps an entry, and lets go of old ones.
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
+        if let Ok(mut all) = self.entries.lock() {
+            all.insert(entry.row.id, Arc::clone(entry));
+        }
+        self.sweep();
+    }
+
+    /// Lets go of proposals that ended long ago, and of the oldest of them beyond what is kept of output.
+    fn sweep(&self) {
         let now = self.parts.clock.now();
         let Ok(mut all) = self.entries.lock() else { return };
         all.retain(|_, e| e.now.borrow().ended_at.is_none_or(|at| now.since(at) < self.config.keep));
@@ -375,7 +391,6 @@ impl Inner {
             all.remove(&id);
             total -= size;
         }
-        all.insert(entry.row.id, Arc::clone(entry));
     }
 
     async fn look_after_agents(&self) {

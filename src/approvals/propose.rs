@@ -20,6 +20,9 @@ use crate::sessions::{Live, LiveConnection, is_granted};
 use crate::store::proposals::{self, ProposalRow};
 use crate::store::{self, grants, hosts, users};
 
+/// What one agent may add to the database in a minute, in bytes, beyond its first proposal.
+const BYTES_PER_MINUTE: usize = 2 * 1024 * 1024;
+
 impl Approvals {
     /// Takes a proposal. It waits on its own from here on; the ticket tells how it goes.
     ///
@@ -55,6 +58,7 @@ impl Approvals {
     ) -> Result<Vec<Ticket>, Error> {
         let inner = &self.0;
         inner.parts.custody.verify().await?;
+        inner.parts.store.room()?;
         let known = inner.known(agent).await?;
         let taken = inner.take(&known, drafts, plan).await;
         if let Err(why) = &taken {
@@ -71,7 +75,10 @@ impl Inner {
             draft.check(&self.config)?;
         }
         let now = self.parts.clock.now();
-        self.within_limits(known, drafts.len(), now)?;
+        // One after the other: what is counted below must not change until it is written.
+        let _turn = self.turn.lock().await;
+        let sizes: Vec<usize> = drafts.iter().map(|d| d.command.len() + d.stdin.len()).collect();
+        self.within_limits(known, &sizes, now)?;
         let steps = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
         let mut made = Vec::new();
         for (draft, step) in drafts.into_iter().zip(1..) {
@@ -152,7 +159,8 @@ impl Inner {
         Ok(tickets)
     }
 
-    fn within_limits(&self, known: &Known, more: usize, now: Time) -> Result<(), Error> {
+    fn within_limits(&self, known: &Known, sizes: &[usize], now: Time) -> Result<(), Error> {
+        let more = sizes.len();
         let waiting = |which: &dyn Fn(&Entry) -> bool| self.all(|e| which(e) && !e.stage().is_final()).len() + more;
         let limits = &known.agent.limits;
         if waiting(&|e| e.row.act.agent == known.agent.id) > usize::try_from(limits.pending).unwrap_or(usize::MAX) {
@@ -165,15 +173,20 @@ impl Inner {
             )));
         }
         let mut recent = self.recent.lock().map_err(|_| Error::Closing)?;
-        recent.retain(|_, times| times.back().is_some_and(|last| now.since(*last) < Duration::from_secs(60)));
+        recent.retain(|_, times| times.back().is_some_and(|(last, _)| now.since(*last) < Duration::from_secs(60)));
         let times = recent.entry(known.agent.id).or_default();
-        while times.front().is_some_and(|first| now.since(*first) >= Duration::from_secs(60)) {
+        while times.front().is_some_and(|(first, _)| now.since(*first) >= Duration::from_secs(60)) {
             times.pop_front();
         }
         if times.len() + more > usize::try_from(limits.per_minute).unwrap_or(usize::MAX) {
             return Err(Error::Limit(format!("at most {} proposals of this agent in a minute", limits.per_minute)));
         }
-        times.extend(std::iter::repeat_n(now, more));
+        // Every proposal is kept in the database for good: its size is bounded in time, too.
+        let bytes: usize = times.iter().map(|(_, size)| size).sum::<usize>() + sizes.iter().sum::<usize>();
+        if !times.is_empty() && bytes > BYTES_PER_MINUTE {
+            return Err(Error::Limit(format!("at most {BYTES_PER_MINUTE} bytes of proposals of this agent in a minute")));
+        }
+        times.extend(sizes.iter().map(|size| (now, *size)));
         Ok(())
     }
 

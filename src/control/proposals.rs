@@ -51,7 +51,8 @@ impl Call<'_> {
     pub(super) async fn proposal_show(&self, id: ProposalId) -> Result<Reply, Error> {
         let row = self.proposal(id).await?;
         let mut view = self.proposal_view(&row);
-        view.stdin_base64 = Some(Base64::encode_string(&row.act.stdin));
+        // What an agent sends along is between it and its person.
+        view.stdin_base64 = (row.user == self.actor.id).then(|| Base64::encode_string(&row.act.stdin));
         view.output = self.parts.approvals.output(self.actor.id, id).map(|output| {
             let mut left_out = 0;
             let mut text = |stream| {
