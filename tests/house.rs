@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("clock", &[]),
     ("model", &["clock"]),
+    ("render", &[]),
     // 1 law and ledger
     ("authz", &["clock", "model"]),
     ("store", &["clock", "fault", "model"]),
