@@ -2,7 +2,7 @@
 //!
 //! The rooms stand on floors; a room imports only rooms on lower floors (`tests/house.rs` checks it):
 //!
-//! 0. ground: [`secret`], [`fault`], [`clock`], [`model`], [`render`] — nouns, no I/O
+//! 0. ground: [`secret`], [`fault`], [`clock`], [`model`], [`render`], [`masking`] — nouns, no I/O
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
 //! 3. strongroom: [`vault`], [`custody`]
@@ -14,6 +14,7 @@
 
 pub mod clock;
 pub mod fault;
+pub mod masking;
 pub mod model;
 pub mod render;
 pub mod secret;

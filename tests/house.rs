@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("model", &["clock"]),
     ("render", &[]),
+    ("masking", &[]),
     // 1 law and ledger
     ("authz", &["clock", "model"]),
     ("store", &["clock", "fault", "model"]),
