@@ -1,7 +1,7 @@
 //! Swallows a secret that has begun, byte by byte, to its end. It keeps nothing of it but where in its form it is.
 
 use super::begin::Class;
-use super::context::Value;
+use super::value::Value;
 
 /// The most bytes of a block that never ends; what is behind them is read as before.
 const BLOCK_MAX: usize = 64 * 1024;

@@ -14,8 +14,10 @@
 mod begin;
 mod body;
 mod context;
+mod fields;
 mod follow;
 mod rules;
+mod value;
 
 #[cfg(test)]
 mod tests;
