@@ -8,23 +8,31 @@ mod wants;
 
 use clap::Parser;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
 use crate::cli::fail::{self, Exit, Failure};
 use crate::cli::grammar::{Call, Cli, Color, Follow};
 use crate::cli::print::{self, Style, Trust};
 use crate::control::{Caller, Command, Data, Desk, Error, Reply, Secrets, SshConfigView};
 use crate::fault::{Fault, Kind};
+use crate::inbox::{self, DeskDoor, Left, Look};
 
 use streams::{Gone, Streams};
 use wants::{Unasked, secrets, texts};
 
 /// What the client's side is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Screen {
     /// Whether the client asked for a terminal.
     pub terminal: bool,
     /// How wide it is.
     pub width: Option<u16>,
+    /// Whether it wants no colours.
+    pub plain: bool,
+    /// Whether it can place a cursor.
+    pub dumb: bool,
+    /// Its columns and rows, now and whenever they change.
+    pub size: Option<watch::Receiver<(u16, u16)>>,
 }
 
 /// Runs the verb in `words`, the bytes of the command as they came; without words shows the hosts that the person may
@@ -36,7 +44,7 @@ where
     E: AsyncWrite + Unpin + Send,
 {
     let mut streams = Streams::new(stdin, stdout, stderr, screen.terminal);
-    let exit = match converse(desk, caller, words, &mut streams, screen).await {
+    let exit = match converse(desk, caller, words, &mut streams, &screen).await {
         Ok(exit) => exit,
         Err(Stop::Told(failure, color)) => match streams.err(&failure.render(color)).await {
             Ok(()) => failure.exit,
@@ -74,7 +82,7 @@ async fn converse<I, O, E>(
     mut caller: Caller,
     words: &[u8],
     streams: &mut Streams<'_, I, O, E>,
-    screen: Screen,
+    screen: &Screen,
 ) -> Result<Exit, Stop>
 where
     I: AsyncRead + Unpin + Send,
@@ -109,6 +117,9 @@ where
         );
         return Err(refused(Failure::new(Exit::Usage, "--sign uses the ssh agent of the machine that the program runs on", hint), &style));
     }
+    if follow == Follow::Watch {
+        return watch(desk, caller, streams, screen, &style).await;
+    }
     let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
     let reply = send(desk, &caller, command, secrets, streams, &style).await?;
     match follow {
@@ -137,6 +148,31 @@ where
     }
 }
 
+/// `proposal watch`: the inbox, on the client's terminal.
+async fn watch<I, O, E>(
+    desk: &Desk,
+    caller: Caller,
+    streams: &mut Streams<'_, I, O, E>,
+    screen: &Screen,
+    style: &Style,
+) -> Result<Exit, Stop>
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    let Some(size) = screen.size.clone().filter(|_| screen.terminal && !screen.dumb) else {
+        return Err(refused(fail::no_screen("ssh -t -p PORT YOU@BROKER proposal watch"), style));
+    };
+    let look = Look { color: style.color, signs: false };
+    let (stdin, stdout) = streams.raw();
+    match inbox::run(DeskDoor::new(desk.clone(), caller), look, desk.clock(), stdin, stdout, size).await {
+        Left::Done => Ok(Exit::Done),
+        Left::Gone => Err(Stop::Gone),
+        Left::Failed => Err(refused(fail::inbox_failed(), style)),
+    }
+}
+
 /// The words of a command, split as a shell would split them.
 fn split(words: &[u8]) -> Result<Vec<String>, Stop> {
     let wrong =
@@ -145,13 +181,13 @@ fn split(words: &[u8]) -> Result<Vec<String>, Stop> {
     shell_words::split(text).map_err(|_| wrong("a quote is not closed"))
 }
 
-fn style_of(cli: &Cli, screen: Screen) -> Style {
+fn style_of(cli: &Cli, screen: &Screen) -> Style {
     let color = match cli.globals.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => screen.terminal,
+        Color::Auto => screen.terminal && !screen.plain,
     };
-    let Screen { width, .. } = screen;
+    let width = screen.width;
     Style { json: cli.globals.json, quiet: cli.globals.quiet, verbose: cli.globals.verbose, color, error_color: color, width }
 }
 
