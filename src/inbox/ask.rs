@@ -83,7 +83,7 @@ impl Ask {
                 false => Answer::Open,
             },
             Self::Edit(editor) => match key {
-                Key::Control('x') | Key::AltEnter => Answer::Edited(editor.text().to_owned()),
+                Key::Control('x') => Answer::Edited(editor.text().to_owned()),
                 key => {
                     editor.key(key);
                     Answer::Open

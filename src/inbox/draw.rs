@@ -59,7 +59,7 @@ impl App {
         for (i, row) in foot.iter().enumerate() {
             put(frame, self.look, area, height + 1 + i, row, Style::new());
         }
-        let hints = Row::of(render::clean(self.hints(), width.saturating_sub(1)), Ink::Dim);
+        let hints = Row::of(self.hints(), Ink::Dim);
         put(frame, self.look, area, usize::from(area.height) - 1, &hints, Style::new());
     }
 

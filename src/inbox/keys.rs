@@ -15,8 +15,6 @@ pub enum Key {
     /// With the control key: `Control('c')`.
     Control(char),
     Enter,
-    /// Enter with the alt key.
-    AltEnter,
     Escape,
     Backspace,
     Delete,
@@ -146,7 +144,6 @@ fn first(bytes: &[u8]) -> First {
 fn sequence(bytes: &[u8]) -> First {
     match bytes.get(1) {
         None => First::None,
-        Some(b'\r') => First::Key(Some(Key::AltEnter), 2),
         Some(b'[') => {
             if bytes.get(2) == Some(&b'M') {
                 // The old report of the mouse: three bytes behind.
@@ -162,10 +159,8 @@ fn sequence(bytes: &[u8]) -> First {
             None => First::None,
             Some(last) => First::Key(named(b"", *last), 3),
         },
-        // A second escape: the first stood alone.
-        Some(0x1b) => First::Key(Some(Key::Escape), 1),
-        // With the alt key: none of ours.
-        Some(_) => First::Key(None, 2),
+        // Two keys that came at once; the alt key has no meaning here.
+        Some(_) => First::Key(Some(Key::Escape), 1),
     }
 }
 
@@ -195,7 +190,7 @@ mod tests {
 
     #[test]
     fn keys_are_the_same_however_they_are_cut() {
-        let bytes = "aé€😀\r\n\x1b[A\x1bOB\x1b[5~\x1b[6;5~\x1b[3~\x1b[1~\x7f\t\x03\x1b[<0;3;4M\x1b[M !!\x1bx\x1b[200~y\rA\x1b[201~z\n".as_bytes();
+        let bytes = "aé€😀\r\n\x1b[A\x1bOB\x1b[5~\x1b[6;5~\x1b[3~\x1b[1~\x7f\t\x03\x1b[<0;3;4M\x1b[M !!\x1b\r\x1b[200~y\rA\x1b[201~z\n".as_bytes();
         let all = whole(bytes);
         let text = |c| Key::Char(c);
         let expected = [
@@ -213,6 +208,8 @@ mod tests {
             Key::Backspace,
             Key::Tab,
             Key::Control('c'),
+            Key::Escape,
+            Key::Enter,
             Key::Paste("y\rA".to_owned()),
             text('z'),
             Key::Enter,

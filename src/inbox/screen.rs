@@ -155,21 +155,21 @@ impl Backend for Screen {
 mod tests {
     use super::*;
     use ratatui::Terminal;
-    use ratatui::style::{Style, Stylize};
+    use ratatui::style::Style;
 
     #[test]
     fn only_what_changed_is_written_and_nothing_that_a_terminal_obeys() {
         let mut terminal = Terminal::new(Screen::new(Size::new(10, 2))).unwrap();
         terminal
             .draw(|f| {
-                f.buffer_mut().set_string(0, 0, "ab", Style::new().red().bold());
+                f.buffer_mut().set_string(0, 0, "ab", Style::new().fg(Color::Red).add_modifier(Modifier::BOLD));
             })
             .unwrap();
         let first = terminal.backend_mut().take();
         assert!(first.contains("\x1b[1;1H\x1b[0;1;31mab"), "{first:?}");
         terminal
             .draw(|f| {
-                f.buffer_mut().set_string(0, 0, "ab", Style::new().red().bold());
+                f.buffer_mut().set_string(0, 0, "ab", Style::new().fg(Color::Red).add_modifier(Modifier::BOLD));
                 f.buffer_mut()[(5, 1)].set_symbol("\x1b");
             })
             .unwrap();
