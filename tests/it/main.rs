@@ -22,6 +22,7 @@ mod disk;
 mod endings;
 mod files;
 mod flat_memory;
+mod inbox;
 mod logs;
 mod other_clients;
 mod people;
