@@ -157,7 +157,7 @@ fn the_whole_proposal_on_one_screen() {
     it.reason = Some("to update the index".to_owned());
     (it.stdin_base64, it.stdin_bytes) = (Some(Base64::encode_string(b"in\n")), 3);
     it.env = vec![("TZ".to_owned(), "UTC".to_owned())];
-    let seat = Seat::new(72, 29).opened(it);
+    let seat = Seat::new(72, 40).opened(it);
     let expected = " helper asks on web-1                                   expires in 9:48
 host       web-1 as deploy
 agent      helper (of alice)
