@@ -252,7 +252,7 @@ fn without_a_terminal_it_says_how_to_get_one() {
     assert_eq!(over_ssh.status, Some(2), "{over_ssh:?}");
     assert!(over_ssh.errors().contains("the inbox needs a terminal") && over_ssh.errors().contains("ssh -t"), "{over_ssh:?}");
     let here = scene.broker.refuses(&["proposal", "watch"]);
-    assert!(here.contains("hint: give it one: keyward proposal watch"), "{here}");
+    assert!(here.contains("hint: give it one: keyward") && here.contains("proposal watch"), "{here}");
 }
 
 #[test]
