@@ -22,6 +22,7 @@ mod endings;
 mod files;
 mod flat_memory;
 mod logs;
+mod mcp;
 mod other_clients;
 mod people;
 mod personal;
