@@ -159,7 +159,38 @@ refused "ssh -F ssh_config -i alice db-1@127.0.0.1 true"
 say "The same verbs over ssh, nothing installed."
 run "ssh -F ssh_config -i alice alice@127.0.0.1 host list"
 
-chapter "5. What the broker saw"
+chapter "5. An agent proposes, Alice decides"
+say "An agent of hers, with a key of its own. It holds no credential, and may only propose; that takes a grant, too."
+ssh-keygen -q -t ed25519 -N '' -C helper -f helper
+run "ssh -F ssh_config -i alice alice@127.0.0.1 agent add helper --key - <helper.pub"
+run "keyward grant add --to alice --hosts web-1 --allow propose"
+say "Alice opens a connection and leaves it open: what she approves runs on it, without another sign-in on the host."
+ssh -N -F ssh_config -i alice web-1@127.0.0.1 2>alice.log &
+alice_pid=$!
+started+=("$alice_pid")
+until_true "keyward audit list --limit 3 | grep -q session.signed_in"
+say "The agent runs plain ssh, and waits."
+printf '%s$ %s%s\n' "$green" "ssh -n -F ssh_config -i helper web-1@127.0.0.1 'uptime; exit 4' &" "$plain"
+ssh -n -F ssh_config -i helper web-1@127.0.0.1 'uptime; exit 4' >agent.out 2>agent.log &
+agent_pid=$!
+started+=("$agent_pid")
+decide="ssh -F ssh_config -i alice alice@127.0.0.1"
+until_true "$decide proposal list --pending | grep -q prp_"
+say "Alice sees exactly the bytes, and approves their digest (on a terminal: proposal watch)."
+proposal=$($decide proposal list --pending | grep -o 'prp_[0-9a-z]*')
+run "$decide proposal show $proposal"
+digest=$($decide proposal show "$proposal" --json | sed -n 's/.*"digest": "\([0-9a-f]*\)".*/\1/p')
+run "$decide proposal approve $proposal --digest $digest"
+wait "$agent_pid" || echo "the agent's ssh ended with status $?, as the command did; it printed:"
+cat agent.out
+run "$decide proposal list"
+kill "$alice_pid"
+wait "$alice_pid" 2>/dev/null || :
+say "What an agent does not get: a shell, a verb, or a decision."
+refused "ssh -n -F ssh_config -i helper web-1@127.0.0.1"
+refused "ssh -n -F ssh_config -i helper helper@127.0.0.1 proposal approve $proposal --digest $digest"
+
+chapter "6. What the broker saw"
 ssh -F ssh_config -i alice web-1@127.0.0.1 'echo open; sleep 60' >held.out 2>held.log &
 held_pid=$!
 started+=("$held_pid")
@@ -191,7 +222,7 @@ refused "keyward --home forged audit verify"
 kill "$forged_pid"
 wait "$forged_pid" 2>/dev/null || :
 
-chapter "6. What is left of the secrets in the daemon"
+chapter "7. What is left of the secrets in the daemon"
 say "All its memory is searched for pieces of the key that just signed in and of the password. The control must be found."
 if [ -r "/proc/$broker_pid/mem" ]; then reader=''; elif command -v sudo >/dev/null; then reader='sudo '; else reader=none; fi
 if [ "$reader" = none ]; then
@@ -200,7 +231,7 @@ else
     run "$reader$repository/scripts/scan-memory.py $broker_pid --control $control planted/deploy planted/database"
 fi
 
-chapter "7. The end"
+chapter "8. The end"
 say "The owner ends Alice's session; then the broker stops in order."
 session=$(keyward session list --live --json | grep -o 'ses_[0-9a-zA-Z]*' | head -n 1)
 run "keyward session end $session"

@@ -17,6 +17,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("clock", &[]),
     ("model", &["clock"]),
+    ("render", &[]),
+    ("masking", &[]),
     // 1 law and ledger
     ("authz", &["clock", "model"]),
     ("store", &["clock", "fault", "model"]),
@@ -32,19 +34,37 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("relay", &["audit", "authz", "model"]),
     // 5 living room
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "target"]),
-    // 6 counter
-    ("control", &["audit", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target"]),
-    ("cli", &["clock", "control", "fault", "model", "secret"]),
-    // 7 doors
-    ("front", &["authn", "buffer", "cli", "control", "fault", "model", "relay", "secret", "sessions"]),
-    ("socket", &["control", "fault", "model", "secret"]),
-    // 8 roof
-    ("config", &["authn", "fault", "front", "model", "target"]),
+    // 6 desks
+    ("approvals", &["audit", "authz", "clock", "custody", "fault", "masking", "model", "sessions", "store"]),
+    // 7 counter
+    ("control", &["approvals", "audit", "authn", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target"]),
+    ("cli", &["clock", "control", "fault", "model", "render", "secret"]),
+    // 8 doors
+    ("mcp", &["approvals", "authn", "authz", "fault", "model"]),
+    ("front", &["approvals", "authn", "buffer", "cli", "control", "fault", "mcp", "model", "relay", "secret", "sessions"]),
+    ("socket", &["control", "fault", "mcp", "model", "secret"]),
+    // 9 roof
+    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "target"]),
     (
         "daemon",
         &[
-            "audit", "authn", "authz", "cli", "clock", "config", "control", "custody", "fault", "front", "model", "sessions", "socket",
-            "store", "vault",
+            "approvals",
+            "audit",
+            "authn",
+            "authz",
+            "cli",
+            "clock",
+            "config",
+            "control",
+            "custody",
+            "fault",
+            "front",
+            "mcp",
+            "model",
+            "sessions",
+            "socket",
+            "store",
+            "vault",
         ],
     ),
     ("main", &["cli", "daemon"]),
@@ -53,6 +73,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// What the table may never say, whatever the code would like: `(room, rooms it cannot name, why)`.
 const WALLS: &[(&str, &[&str], &str)] = &[
     ("front", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
+    ("mcp", &["vault", "target", "store", "custody", "sessions", "control"], "agents reach the desk and nothing else"),
+    ("approvals", &["vault", "secret", "target", "relay"], "nothing is decrypted for an agent"),
     ("socket", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
     ("cli", &["vault", "target", "store", "custody"], "it only asks the desk"),
     ("control", &["vault"], "it reaches the vault only through custody"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::desk::Config;
+use super::config::Config;
 use super::error::Error;
 use crate::model::{Name, SessionId};
 

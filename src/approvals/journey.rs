@@ -19,6 +19,9 @@ const PIECES: usize = 16;
 /// How often the end of a run is tried to be recorded.
 const TRIES: u32 = 5;
 
+/// How soon a clock that was set is noticed.
+const TICK: std::time::Duration = std::time::Duration::from_millis(250);
+
 type Told = oneshot::Sender<Result<Snapshot, Error>>;
 
 /// What is asked of a proposal that waits.
@@ -125,8 +128,13 @@ impl Life<'_> {
         loop {
             match self.waited(&proposal, asks, before).await {
                 Over::Why(why) => {
-                    self.end(Stage::Pending, Stage::Expired, EventName::ProposalExpired, Ended { reason: Some(why.to_owned()), ..Ended::default() })
-                        .await;
+                    self.end(
+                        Stage::Pending,
+                        Stage::Expired,
+                        EventName::ProposalExpired,
+                        Ended { reason: Some(why.to_owned()), ..Ended::default() },
+                    )
+                    .await;
                     return None;
                 }
                 Over::Ask(Ask::Approve { by, by_name, shown, edit, told }) => {
@@ -236,7 +244,8 @@ impl Life<'_> {
                     n.edited = edited;
                 });
                 if let Means::Allowance(allowance) = means {
-                    let event = self::event(EventName::AllowanceUsed, &self.entry.row.user_name, &self.entry.row).with("allowance", allowance);
+                    let event =
+                        self::event(EventName::AllowanceUsed, &self.entry.row.user_name, &self.entry.row).with("allowance", allowance);
                     if let Err(e) = self.desk.parts.log.record(event).await {
                         self.lose(&format!("its approval could not be recorded: {e}")).await;
                         return (None, Err(e.into()));
@@ -282,7 +291,8 @@ impl Life<'_> {
                 _ => "a step before it did not end with status 0",
             },
         };
-        self.end(Stage::Approved, Stage::Failed, EventName::ProposalFailed, Ended { reason: Some(why.to_owned()), ..Ended::default() }).await;
+        self.end(Stage::Approved, Stage::Failed, EventName::ProposalFailed, Ended { reason: Some(why.to_owned()), ..Ended::default() })
+            .await;
         None
     }
 
@@ -314,8 +324,13 @@ impl Life<'_> {
         let (end, ended) = oneshot::channel();
         let run = Run { proposal: running, output, stop: self.entry.withdrawn.clone(), end };
         if self.connection.run(run).is_err() {
-            self.end(Stage::Running, Stage::Failed, EventName::ProposalFailed, failed("the person's connection ended before it ran".to_owned()))
-                .await;
+            self.end(
+                Stage::Running,
+                Stage::Failed,
+                EventName::ProposalFailed,
+                failed("the person's connection ended before it ran".to_owned()),
+            )
+            .await;
             return;
         }
         while let Some(piece) = pieces.recv().await {
@@ -333,7 +348,9 @@ impl Life<'_> {
             }
             Ok(RunEnd::NotBegun(why)) => (Stage::Failed, EventName::ProposalFailed, Ended { output, ..failed(why) }),
             Ok(RunEnd::Cut(why)) => (Stage::Interrupted, EventName::ProposalInterrupted, Ended { output, ..failed(why) }),
-            Err(_) => (Stage::Interrupted, EventName::ProposalInterrupted, Ended { output, ..failed("the person's connection ended".to_owned()) }),
+            Err(_) => {
+                (Stage::Interrupted, EventName::ProposalInterrupted, Ended { output, ..failed("the person's connection ended".to_owned()) })
+            }
         };
         self.end(Stage::Running, to, name, ended).await;
     }
@@ -425,6 +442,6 @@ async fn until(clock: &crate::clock::Clock, deadline: Time) {
         if left.is_zero() {
             return;
         }
-        tokio::time::sleep(left.min(std::time::Duration::from_secs(1))).await;
+        tokio::time::sleep(left.min(TICK)).await;
     }
 }

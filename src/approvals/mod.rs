@@ -2,17 +2,23 @@
 //! Never approves by itself, never takes what runs from anywhere but the approved proposal, never sees a credential.
 
 mod allowance;
+mod config;
+mod decide;
 mod desk;
 mod draft;
 mod error;
 mod journey;
 mod output;
+mod propose;
 mod restart;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 pub use allowance::{Again, Allowance};
-pub use desk::{Approvals, Config, Decided, Parts, PlanTicket, Snapshot, Ticket};
+pub use config::Config;
+pub use desk::{Approvals, Decided, Parts, PlanTicket, Snapshot, Ticket};
 pub use draft::Draft;
 pub use error::Error;
 pub use output::{Output, Part, Stream, Tally};

@@ -78,9 +78,16 @@ impl Output {
 
     /// Takes what the command wrote.
     pub(super) fn write(&self, stream: Stream, data: &[u8]) {
+        let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let most = self.most;
         self.change(stream, |kept, out| {
-            kept.written = kept.written.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-            kept.masker.feed(data, out);
+            kept.written = kept.written.saturating_add(length);
+            if kept.bytes.len() < most {
+                kept.masker.feed(data, out);
+            } else {
+                // Nobody will see it, so nothing in it has to be found.
+                kept.left_out = kept.left_out.saturating_add(length);
+            }
         });
     }
 
@@ -121,7 +128,7 @@ impl Output {
                 written: k.written,
                 kept: u64::try_from(k.bytes.len()).unwrap_or(u64::MAX),
                 left_out: k.left_out,
-                masked: k.masker.counts().iter().map(|(_, n)| *n).sum(),
+                masked: k.masker.counts().map(|(_, n)| n).sum(),
             },
         )
     }

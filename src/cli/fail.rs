@@ -4,7 +4,7 @@ use clap::CommandFactory;
 
 use super::grammar::Cli;
 use crate::control::Problem;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Calling, Fault, Kind};
 use crate::model::printable;
 
 /// The exit statuses of the contract.
@@ -76,12 +76,12 @@ impl Failure {
         Self { exit, message: message.into(), hint: Some(hint.into()) }
     }
 
-    /// `error: …` and, on a line of its own, `hint: …`; nothing in it that a terminal obeys.
-    pub fn render(&self, color: bool) -> String {
+    /// `error: …` and, on a line of its own, `hint: …` as it can be pasted at this door; nothing in it that a terminal obeys.
+    pub fn render(&self, color: bool, calling: &Calling) -> String {
         let (red, bold, plain) = if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
         let mut out = format!("{red}error:{plain} {}\n", printable(&self.message, LONGEST));
         if let Some(hint) = &self.hint {
-            out.push_str(&format!("{bold}hint:{plain} {}\n", printable(hint, LONGEST)));
+            out.push_str(&format!("{bold}hint:{plain} {}\n", printable(&calling.pastable(hint), LONGEST)));
         }
         out
     }
@@ -99,7 +99,7 @@ pub fn exit_of(kind: Kind) -> Exit {
 }
 
 /// What the grammar finds wrong: its first lines as they are, then where the help is. `words` are those that were given.
-pub fn usage(e: &clap::Error, words: &[String]) -> String {
+pub fn usage(e: &clap::Error, words: &[String], calling: &Calling) -> String {
     if words.iter().any(|w| crate::control::looks_private(w)) {
         // Not repeated: it stands in enough places already.
         let hint = "take that key out of use; a key comes from a file or standard input: --key FILE";
@@ -108,7 +108,7 @@ pub fn usage(e: &clap::Error, words: &[String]) -> String {
             "a private key was given as an argument; keys are never arguments, because others can read them",
             hint,
         )
-        .render(false);
+        .render(false, calling);
     }
     let text = e.render().to_string();
     let mut out = String::new();
@@ -118,7 +118,7 @@ pub fn usage(e: &clap::Error, words: &[String]) -> String {
     }
     let mut out = format!("{}\n", out.trim_end());
     if e.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        out.push_str(&format!("hint: {} --help\n", path_of(words)));
+        out.push_str(&format!("hint: {} --help\n", calling.pastable(&path_of(words))));
     }
     out
 }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn an_error_is_two_lines_that_no_terminal_obeys() {
         let failure = Failure::new(Exit::Failed, "there is no host `a\x1b[31m\nhint: rm -rf /`", "keyward host list");
-        let text = failure.render(false);
+        let text = failure.render(false, &Calling::Local);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(!text.contains('\x1b') && text.starts_with("error: ") && text.ends_with("\nhint: keyward host list\n"), "{text}");
     }
@@ -168,7 +168,7 @@ mod tests {
     fn the_grammars_errors_point_to_the_verb_and_are_harmless() {
         let words = ["--json", "host", "add", "a\x1b[31mb", "x"].map(str::to_owned);
         let e = Cli::try_parse_from(std::iter::once("keyward".to_owned()).chain(words.clone())).unwrap_err();
-        let text = usage(&e, &words);
+        let text = usage(&e, &words, &Calling::Local);
         assert!(text.starts_with("error: ") && !text.contains('\x1b'), "{text}");
         assert!(text.ends_with("hint: keyward host add --help\n"), "{text}");
     }

@@ -42,7 +42,11 @@ fn signed(client: &Client, style: &Style, command: Command, id: ProposalId) -> R
     };
     let fits = edit.is_some() || canonical.text.contains(&digest.0.to_string());
     if !fits {
-        return Err(Failure::new(Exit::Failed, "the digest is not the proposal's: nothing was signed", format!("keyward proposal show {id}")));
+        return Err(Failure::new(
+            Exit::Failed,
+            "the digest is not the proposal's: nothing was signed",
+            format!("keyward proposal show {id}"),
+        ));
     }
     let signature = Some(sign::with_agent(&canonical)?);
     Ok(Command::ProposalApprove { what, digest, edit, again, signature })

@@ -13,11 +13,12 @@ mod sign;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::fault::Calling;
 pub use fail::{Exit, Failure};
 use grammar::{Cli, LogFormat, Verb};
 use print::Style;
@@ -31,6 +32,8 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// Where to listen, if that was said: it overrides the configuration.
     pub listen: Option<String>,
+    /// Go on with a database that is older than what is known of it.
+    pub accept_rollback: bool,
     /// Log more.
     pub verbose: bool,
     /// Log less.
@@ -53,6 +56,7 @@ pub fn run(args: impl Iterator<Item = OsString>, serve: impl FnOnce(ServeOptions
                 home,
                 config: words.config,
                 listen: words.listen,
+                accept_rollback: words.accept_rollback,
                 verbose: cli.globals.verbose,
                 quiet: cli.globals.quiet,
                 log_json: words.log_format == LogFormat::Json,
@@ -69,7 +73,7 @@ pub fn run(args: impl Iterator<Item = OsString>, serve: impl FnOnce(ServeOptions
         verb => local::call(&cli.globals, &style, verb),
     };
     let exit = done.unwrap_or_else(|failure| {
-        err(&failure.render(style.error_color));
+        err(&failure.render(style.error_color, &style.calling));
         failure.exit
     });
     ExitCode::from(exit.status())
@@ -90,7 +94,13 @@ fn style_of(cli: &Cli) -> Style {
         color: wants(stdout.is_terminal()),
         error_color: wants(stderr.is_terminal()),
         width,
+        calling: calling(cli.globals.home.as_deref()),
     }
+}
+
+/// How hints name the program: with the home, if one was named.
+fn calling(home: Option<&Path>) -> Calling {
+    home.map_or(Calling::Local, |home| Calling::At(home.to_path_buf()))
 }
 
 /// Help and version are data; everything else that the grammar has to say is an error.
@@ -100,7 +110,10 @@ fn usage(e: &clap::Error, args: &[OsString]) -> ExitCode {
         return ExitCode::from(Exit::Done.status());
     }
     let words: Vec<String> = args.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    err(&fail::usage(e, &words));
+    // The grammar did not get far enough to say which home was named.
+    let at = words.iter().position(|w| w == "--home").and_then(|at| words.get(at + 1));
+    let home = at.map(Path::new).or_else(|| words.iter().find_map(|w| w.strip_prefix("--home=")).map(Path::new));
+    err(&fail::usage(e, &words, &calling(home)));
     ExitCode::from(Exit::Usage.status())
 }
 

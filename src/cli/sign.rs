@@ -14,8 +14,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// The armored signature, by the first of the person's keys that the agent has.
 pub(super) fn with_agent(what: &CanonicalView) -> Result<String, Failure> {
-    let socket = place::var("SSH_AUTH_SOCK")
-        .ok_or_else(|| Failure::new(Exit::Failed, "there is no ssh agent (SSH_AUTH_SOCK is not set)", "start one: eval $(ssh-agent); ssh-add"))?;
+    let socket = place::var("SSH_AUTH_SOCK").ok_or_else(|| {
+        Failure::new(Exit::Failed, "there is no ssh agent (SSH_AUTH_SOCK is not set)", "start one: eval $(ssh-agent); ssh-add")
+    })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| failed(&e.to_string()))?;
     runtime.block_on(async {
         match tokio::time::timeout(PATIENCE, ask(socket, what)).await {
@@ -35,7 +36,13 @@ async fn ask(socket: std::ffi::OsString, what: &CanonicalView) -> Result<String,
             AgentIdentity::PublicKey { key, .. } => mine.iter().find(|m| m.key_data() == key.key_data()).cloned(),
             AgentIdentity::Certificate { .. } => None,
         })
-        .ok_or_else(|| Failure::new(Exit::Failed, "your ssh agent has none of your keys here", "see which they are: keyward user key list YOU; then ssh-add"))?;
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Failed,
+                "your ssh agent has none of your keys here",
+                "see which they are: keyward user key list YOU; then ssh-add",
+            )
+        })?;
     let data = SshSig::signed_data(&what.namespace, HashAlg::Sha512, what.text.as_bytes()).map_err(|e| failed(&e.to_string()))?;
     let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
     let signature = agent.sign_request_signature(&key, hash, &data).await.map_err(|e| failed(&e.to_string()))?;

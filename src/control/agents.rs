@@ -90,12 +90,8 @@ impl Call<'_> {
     }
 
     pub(super) async fn agent_remove(&self, name: Name) -> Result<Reply, Error> {
-        let (agent, owner) = self
-            .agents()
-            .await?
-            .into_iter()
-            .find(|(a, _)| a.name == name)
-            .ok_or_else(|| Error::no_such("agent", &name, "agent list"))?;
+        let (agent, owner) =
+            self.agents().await?.into_iter().find(|(a, _)| a.name == name).ok_or_else(|| Error::no_such("agent", &name, "agent list"))?;
         if !reaches(self.reach, &self.actor, agent.owner) {
             return Err(self.forbidden(Verb::AgentChange, "it is somebody else's"));
         }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::rights::Verb;
 use crate::clock::Time;
 use crate::model::{
-    Action, ActDigest, Actions, Address, AgentLimits, AllowanceId, DailyWindow, GrantId, HostPattern, Login, Name, PlanId, ProposalId, Role,
-    SessionId,
+    ActDigest, Action, Actions, Address, AgentLimits, AllowanceId, DailyWindow, GrantId, HostPattern, Login, Name, PlanId, ProposalId,
+    Role, SessionId,
 };
 
 /// What kind of secret comes beside the command.

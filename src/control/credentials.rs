@@ -7,7 +7,7 @@ use super::api::{Reply, Secrets};
 use super::command::{CredentialRef, ScopeWord, SecretForm};
 use super::desk::Call;
 use super::error::Error;
-use super::rights::{Reach, Verb, change_of, sees};
+use super::rights::{Reach, Verb, change_of};
 use super::view::{CredentialView, Data, DeletedView, PublicKeyView};
 use crate::custody::{Edit, NewSecret};
 use crate::model::Form;
@@ -34,13 +34,18 @@ impl Call<'_> {
     }
 
     pub(super) async fn credential_list(&self) -> Result<Reply, Error> {
-        let (workspace, me) = (self.workspace.clone(), self.actor.id);
-        let seen: Vec<HostId> = self.visible_hosts().await?.iter().map(|h| h.id).collect();
+        let (workspace, eyes) = (self.workspace.clone(), self.eyes().await?);
         let list = self
             .parts
             .store
             .read(move |c| -> Result<Vec<CredentialView>, store::Error> {
-                credentials::visible(c, &workspace, me)?.iter().map(|cr| credential_view(c, cr, &seen)).collect()
+                let mut list = Vec::new();
+                for credential in credentials::visible(c, &workspace, eyes.me)? {
+                    if eyes.see(c, &credential)? {
+                        list.push(credential_view(c, &credential, &eyes.seen)?);
+                    }
+                }
+                Ok(list)
             })
             .await?;
         Ok(Reply::of(Data::Credentials(list)))
@@ -159,20 +164,20 @@ impl Call<'_> {
             Some(word) => vec![self.scope(word)],
             None => vec![self.own(), self.shared()],
         };
-        let name = wanted.name.clone();
+        let (name, eyes) = (wanted.name.clone(), self.eyes().await?);
         let found = self
             .parts
             .store
             .read(move |c| -> Result<Option<Credential>, store::Error> {
                 for scope in &scopes {
                     if let Some(found) = credentials::by_name(c, scope, &name)? {
-                        return Ok(Some(found));
+                        return Ok(if eyes.see(c, &found)? { Some(found) } else { None });
                     }
                 }
                 Ok(None)
             })
             .await?;
-        found.filter(|c| sees(self.actor.id, &c.scope)).ok_or_else(|| Error::no_such("credential", wanted.name, "credential list"))
+        found.ok_or_else(|| Error::no_such("credential", wanted.name, "credential list"))
     }
 
     async fn credential_to_change(&self, wanted: CredentialRef) -> Result<Credential, Error> {

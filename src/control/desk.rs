@@ -87,6 +87,10 @@ impl Desk {
         Self(Arc::new(parts))
     }
 
+    pub(super) fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
     /// Answers a verb.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ impl Call<'_> {
         let (Some(facts), credential, subjects) = read else { return Err(Error::no_such("user", user.name, "user list")) };
         let judgement = authz::explain(&facts, from, now, now);
         let (allowed, reason) = verdict(&judgement, action, credential.as_ref(), &host.name);
+        let missing = judgement.result.is_ok() && credential.is_none();
         let (reach, deciding) = judgement.result.clone().unwrap_or_default();
         let everything = self.reach == Reach::All;
         let grants = judgement
@@ -52,9 +53,9 @@ impl Call<'_> {
             })
             .collect();
         let shown = |c: &Credential| if sees(self.actor.id, &c.scope) { c.name.to_string() } else { PERSONAL.to_owned() };
-        Ok(Reply::of(Data::Explained(ExplainedView {
-            user: facts.user.name,
-            host: host.name,
+        let mut reply = Reply::of(Data::Explained(ExplainedView {
+            user: facts.user.name.clone(),
+            host: host.name.clone(),
             action: action_word(action),
             from: from.to_string(),
             allowed,
@@ -64,7 +65,11 @@ impl Call<'_> {
             ends_at: reach.ends_at,
             credential: credential.as_ref().map(shown),
             grants,
-        })))
+        }));
+        if missing {
+            reply = reply.note(how_to_attach(&host.name, &facts.user.name));
+        }
+        Ok(reply)
     }
 }
 
@@ -86,13 +91,20 @@ fn verdict(judgement: &Judgement, action: Option<Action>, credential: Option<&Cr
         (Ok((reach, ids)), _) => {
             let by = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             let reason = format!("{by} allows {}", shown(reach.actions));
+            // The grants are one half: without a credential nothing signs in, and "allowed" would be half the truth.
             if credential.is_some() {
                 (true, reason)
             } else {
-                (true, format!("{reason}; but no credential is attached to {host} for this person"))
+                (false, format!("{reason}, but no credential is attached to {host} for this person"))
             }
         }
     }
+}
+
+fn how_to_attach(host: &Name, user: &Name) -> String {
+    format!(
+        "attach one for everybody: keyward credential attach NAME --host {host}; or {user} one of their own: credential attach NAME --host {host} --mine"
+    )
 }
 
 fn shown(actions: Actions) -> String {

@@ -75,12 +75,11 @@ impl Call<'_> {
     }
 
     pub(super) async fn host_list(&self) -> Result<Reply, Error> {
-        let seen = self.visible_hosts().await?;
-        let me = self.actor.id;
+        let (seen, eyes) = (self.visible_hosts().await?, self.eyes().await?);
         let list = self
             .parts
             .store
-            .read(move |c| -> Result<Vec<HostView>, store::Error> { seen.iter().map(|h| host_view(c, h, me)).collect() })
+            .read(move |c| -> Result<Vec<HostView>, store::Error> { seen.iter().map(|h| host_view(c, h, &eyes)).collect() })
             .await?;
         Ok(Reply::of(Data::Hosts(list)))
     }

@@ -33,6 +33,7 @@ pub use error::Error;
 pub use keys::{is_key_type, looks_private};
 pub use rights::{Reach, Verb};
 pub use view::{
-    AgentView, AllowanceView, CanonicalView, OutputView, ProposalView, ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView, GrantView, GroupView, HostView, KeyView,
-    PERSONAL, ProbedKey, ProbedView, PublicKeyView, SessionView, SshConfigView, StatusView, UserView, VerdictView,
+    AgentView, AllowanceView, CanonicalView, ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView,
+    GrantView, GroupView, HostView, KeyView, OutputView, PERSONAL, ProbedKey, ProbedView, ProposalView, PublicKeyView, SessionView,
+    SshConfigView, StatusView, UserView, VerdictView,
 };

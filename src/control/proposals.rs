@@ -51,7 +51,8 @@ impl Call<'_> {
     pub(super) async fn proposal_show(&self, id: ProposalId) -> Result<Reply, Error> {
         let row = self.proposal(id).await?;
         let mut view = self.proposal_view(&row);
-        view.stdin_base64 = Some(Base64::encode_string(&row.act.stdin));
+        // What an agent sends along is between it and its person.
+        view.stdin_base64 = (row.user == self.actor.id).then(|| Base64::encode_string(&row.act.stdin));
         view.output = self.parts.approvals.output(self.actor.id, id).map(|output| {
             let mut left_out = 0;
             let mut text = |stream| {
@@ -90,7 +91,10 @@ impl Call<'_> {
             Decidable::Proposal(id) => id,
             Decidable::Plan(plan) => {
                 if edit.is_some() || again.is_some() || signature.is_some() {
-                    return Err(Error::unfit("a plan is approved as it is", "edit, sign or allow its steps one by one: proposal approve prp_…"));
+                    return Err(Error::unfit(
+                        "a plan is approved as it is",
+                        "edit, sign or allow its steps one by one: proposal approve prp_…",
+                    ));
                 }
                 return self.plan_approve(plan, digest).await;
             }
@@ -103,7 +107,9 @@ impl Call<'_> {
         let decided = self.parts.approvals.approve(by, self.actor.name.clone(), id, digest, edit, again).await?;
         let reply = Reply::done(Data::Proposal(self.proposal_view(&self.proposal(id).await?)), format!("proposal {id} approved"));
         Ok(match decided.allowance {
-            Some(allowance) => reply.note(format!("the same bytes are allowed again: {allowance}; take it back with `proposal again revoke {allowance}`")),
+            Some(allowance) => {
+                reply.note(format!("the same bytes are allowed again: {allowance}; take it back with `proposal again revoke {allowance}`"))
+            }
             None => reply,
         })
     }

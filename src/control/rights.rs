@@ -99,6 +99,12 @@ pub(super) fn sees(actor: UserId, scope: &Scope) -> bool {
     }
 }
 
+/// Whether a workspace's credential is shown to somebody for whom hosts reach so far: to a member only if it is attached,
+/// for them, to a host that they may use.
+pub(super) fn sees_workspaces(hosts: Reach, attached: bool) -> bool {
+    hosts == Reach::All || attached
+}
+
 /// Which verb it is to change this credential: its own row for what is personal, another for the workspace's.
 pub(super) fn change_of(credential: &Credential) -> Verb {
     match credential.scope {

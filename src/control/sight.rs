@@ -4,10 +4,10 @@ use rusqlite::Connection;
 
 use super::desk::Call;
 use super::error::Error;
-use super::rights::{Reach, Verb, sees};
+use super::rights::{Reach, Verb, sees, sees_workspaces};
 use super::view::{HostView, PERSONAL};
 use crate::authz;
-use crate::model::{Credential, Host, Name, UserId};
+use crate::model::{Credential, Host, HostId, Name, Scope, UserId};
 use crate::store::{self, credentials, grants, hosts, users};
 
 impl Call<'_> {
@@ -58,12 +58,59 @@ impl Call<'_> {
     }
 
     pub(super) async fn view(&self, host: &Host) -> Result<HostView, Error> {
-        let (me, host) = (self.actor.id, host.clone());
-        Ok(self.parts.store.read(move |c| host_view(c, &hosts::by_id(c, host.id)?.unwrap_or(host), me)).await?)
+        let (eyes, host) = (self.eyes().await?, host.clone());
+        Ok(self.parts.store.read(move |c| host_view(c, &hosts::by_id(c, host.id)?.unwrap_or(host), &eyes)).await?)
+    }
+
+    /// What this call's person may see of hosts and credentials.
+    pub(super) async fn eyes(&self) -> Result<Eyes, Error> {
+        let seen = self.visible_hosts().await?.iter().map(|h| h.id).collect();
+        Ok(Eyes { me: self.actor.id, hosts: self.reach_of(Verb::HostSee), seen })
     }
 }
 
-pub(super) fn host_view(c: &Connection, host: &Host, me: UserId) -> Result<HostView, store::Error> {
+/// Who looks, and how far they see.
+#[derive(Clone, Debug)]
+pub(super) struct Eyes {
+    pub(super) me: UserId,
+    hosts: Reach,
+    /// The hosts that they may see.
+    pub(super) seen: Vec<HostId>,
+}
+
+impl Eyes {
+    /// Whether they see that this credential exists, and under which account it signs in.
+    pub(super) fn see(&self, c: &Connection, credential: &Credential) -> Result<bool, store::Error> {
+        if let Scope::Personal(_) = credential.scope {
+            return Ok(sees(self.me, &credential.scope));
+        }
+        let mut attached = false;
+        if self.hosts != Reach::All {
+            for (host, _) in credentials::hosts_of(c, credential.id)? {
+                attached |= self.seen.contains(&host) && self.is_theirs(c, host, credential)?;
+            }
+        }
+        Ok(sees_workspaces(self.hosts, attached))
+    }
+
+    /// Whether a workspace's credential is attached to a host for everybody, or for them: what somebody else attached for
+    /// themselves alone is nobody else's choice.
+    fn is_theirs(&self, c: &Connection, host: HostId, credential: &Credential) -> Result<bool, store::Error> {
+        let chosen = |whose| credentials::chosen(c, host, whose).map(|found| found.is_some_and(|f| f.id == credential.id));
+        Ok(credentials::is_shared(c, host, credential.id)? || chosen(None)? || chosen(Some(self.me))?)
+    }
+}
+
+pub(super) fn host_view(c: &Connection, host: &Host, eyes: &Eyes) -> Result<HostView, store::Error> {
+    let me = eyes.me;
+    let mut attached = Vec::new();
+    for credential in credentials::bound_to(c, host.id)? {
+        let personal = matches!(credential.scope, Scope::Personal(_));
+        // Of somebody else's own it is said that there is one; of the workspace's, a member sees what is there for them.
+        if personal || eyes.hosts == Reach::All || eyes.is_theirs(c, host.id, &credential)? {
+            attached.push(credential);
+        }
+    }
     let shown = |cr: &Credential| if sees(me, &cr.scope) { cr.name.to_string() } else { PERSONAL.to_owned() };
     Ok(HostView {
         name: host.name.clone(),
@@ -76,7 +123,7 @@ pub(super) fn host_view(c: &Connection, host: &Host, me: UserId) -> Result<HostV
         id: host.id,
         trust_first_use: host.trust_first_use,
         my_credential: credentials::chosen(c, host.id, Some(me))?.as_ref().map(shown),
-        attached: credentials::bound_to(c, host.id)?.iter().map(shown).collect(),
+        attached: attached.iter().map(shown).collect(),
         created_at: host.created_at,
     })
 }

@@ -9,6 +9,7 @@ use super::desk::{Call, Desk, Facts};
 use super::error::Error;
 use super::rights::{Verb, reaches};
 use super::view::{Data, SshConfigView, StatusView};
+use crate::fault::Calling;
 use crate::model::{Name, User};
 
 impl Desk {
@@ -23,6 +24,14 @@ impl Desk {
             Data::SshConfig(view) => Ok(view),
             _ => Err(Error::Gone),
         }
+    }
+
+    /// How this person calls the broker over ssh.
+    pub fn over_ssh(&self, name: &Name) -> Calling {
+        let facts = self.facts();
+        let (broker, port, _) = address(facts);
+        // Where it listens is not where clients find it.
+        Calling::Ssh { port, name: name.to_string(), broker: facts.public.is_some().then_some(broker) }
     }
 }
 

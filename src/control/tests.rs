@@ -105,7 +105,13 @@ impl World {
         let cli = crate::cli::grammar::Cli::try_parse_from(all).unwrap_or_else(|e| panic!("{e}"));
         let call = cli.verb.call(texts.iter().map(|t| (*t).to_owned()).collect()).unwrap().unwrap();
         let secrets = Secrets { material: secret.map(|s| Secret::new(s.as_bytes().to_vec())), passphrase: None };
-        let caller = Caller { user: id_of(who), key: Some("SHA256:test".to_owned()), door: Door::Ssh, client: None, workspace: cli.globals.workspace };
+        let caller = Caller {
+            user: id_of(who),
+            key: Some("SHA256:test".to_owned()),
+            door: Door::Ssh,
+            client: None,
+            workspace: cli.globals.workspace,
+        };
         let (out, _in) = tokio::sync::mpsc::channel(100);
         self.desk.handle(caller, call.command, secrets, &out).await
     }
@@ -258,10 +264,12 @@ async fn workspace_credentials_are_brought_to_hosts_by_those_who_run_the_broker(
     w.password("anna", "credential add deploy --username deploy --password --scope workspace").await;
     let refused = w.with("mo", "credential add mine --username mo --password --scope workspace", &[], Some("x")).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Forbidden);
+    // What is attached to none of their hosts is not there for them.
+    assert_eq!(w.may_not("mo", "credential delete deploy").await.kind(), Kind::NotFound);
+    w.does("anna", "credential attach deploy --host web-1").await;
     assert_eq!(w.may_not("mo", "credential delete deploy").await.kind(), Kind::Forbidden);
     // Who could bind it to a machine of his own would read it there.
     assert_eq!(w.may_not("mo", "credential attach deploy --host lab --mine").await.kind(), Kind::Forbidden);
-    w.does("anna", "credential attach deploy --host web-1").await;
     w.does("mo", "credential attach deploy --host web-1 --mine").await;
     assert_eq!(w.json("mo", "credential show deploy").await["hosts"], serde_json::json!(["web-1"]));
     assert_eq!(w.json("olga", "host show web-1").await["credential"], "deploy");
@@ -276,6 +284,41 @@ async fn workspace_credentials_are_brought_to_hosts_by_those_who_run_the_broker(
     assert!(matches!(missing, Error::SecretMissing));
     let empty = w.with("olga", "credential add x --username u --password", &[], Some("")).await.unwrap_err();
     assert!(matches!(empty, Error::SecretEmpty("password")));
+}
+
+#[tokio::test]
+async fn a_member_sees_the_workspace_credentials_of_their_hosts_and_no_others() {
+    let w = world().await;
+    w.does("olga", "host add web-1 192.0.2.7 --trust-first-use").await;
+    w.does("olga", "host add db-1 192.0.2.8 --trust-first-use").await;
+    w.does("olga", "grant add --to mo --hosts web-1 --allow exec").await;
+    for credential in ["deploy", "dba", "spare", "annas"] {
+        w.password("anna", &format!("credential add {credential} --username {credential} --password --scope workspace")).await;
+    }
+    w.does("anna", "credential attach deploy --host web-1").await;
+    w.does("anna", "credential attach dba --host db-1").await;
+    // For one person alone: at a host of mo's, but not for mo.
+    w.does("anna", "credential attach annas --host web-1 --mine").await;
+    w.password("mo", "credential add own --username mo --password").await;
+    assert_eq!(names(&w.json("mo", "credential list").await), ["deploy", "own"]);
+    assert_eq!(names(&w.json("max", "credential list").await), Vec::<&str>::new());
+    for who in ["olga", "anna", "otto"] {
+        assert_eq!(names(&w.json(who, "credential list").await), ["annas", "dba", "deploy", "spare"], "{who}");
+    }
+    for hidden in ["dba", "spare", "annas"] {
+        for words in ["credential show NAME", "credential public-key NAME", "credential attach NAME --host web-1 --mine"] {
+            let answer = |name: &str| words.replace("NAME", name);
+            let (hidden, unknown) = (w.may_not("mo", &answer(hidden)).await, w.may_not("mo", &answer("nope")).await);
+            assert_eq!((hidden.kind(), hidden.hint()), (unknown.kind(), unknown.hint()), "{words}: {hidden}");
+        }
+    }
+    assert_eq!(w.json("mo", "credential show deploy").await["username"], "deploy");
+    assert_eq!(w.json("mo", "host show web-1").await["attached"], serde_json::json!(["deploy"]));
+    assert_eq!(w.json("olga", "host show web-1").await["attached"], serde_json::json!(["annas", "deploy"]));
+    // A grant that ends takes the sight with it.
+    let grant = w.json("olga", "grant list").await[0]["id"].as_str().unwrap().to_owned();
+    w.does("olga", &format!("grant remove {grant}")).await;
+    assert_eq!(names(&w.json("mo", "credential list").await), ["own"]);
 }
 
 #[tokio::test]
@@ -302,7 +345,7 @@ async fn a_moved_host_takes_workspace_credentials_with_it_and_lets_go_of_persona
 #[tokio::test]
 async fn grants_are_checked_and_explained() {
     let w = world().await;
-    w.does("olga", "host add web-1 192.0.2.7").await;
+    w.does("olga", "host add web-1 192.0.2.7 --trust-first-use").await;
     for (words, kind) in [
         ("grant add --to nobody --hosts web-1 --allow exec", Kind::NotFound),
         ("grant add --to mo --hosts web-2 --allow exec", Kind::NotFound),
@@ -328,6 +371,17 @@ async fn grants_are_checked_and_explained() {
     let no = w.json("mo", "grant explain mo web-1 exec").await;
     assert_eq!(no["allowed"], false);
     assert!(no["reason"].as_str().unwrap().contains("only from 192.0.2.0/24"), "{no}");
+    // The grant alone opens nothing: without a credential the answer is no, with what is to be done.
+    for words in ["grant explain mo web-1 --from 192.0.2.1", "grant explain mo web-1 exec --from 192.0.2.1"] {
+        let half = w.json("olga", words).await;
+        assert_eq!((&half["allowed"], &half["credential"]), (&false.into(), &serde_json::Value::Null), "{words}");
+        assert!(half["reason"].as_str().unwrap().contains("no credential is attached to web-1"), "{half}");
+        let notes = w.does("olga", words).await.notes.concat();
+        assert!(notes.contains("credential attach NAME --host web-1") && notes.contains("--mine"), "{notes}");
+    }
+    w.password("olga", "credential add deploy --username deploy --password --scope workspace").await;
+    w.does("olga", "credential attach deploy --host web-1").await;
+    assert_eq!(w.json("olga", "grant explain mo web-1 --from 192.0.2.1").await["allowed"], true);
     let yes = w.json("olga", "grant explain mo web-1 exec --from 192.0.2.1").await;
     assert_eq!((&yes["allowed"], &yes["grants"].as_array().unwrap().iter().filter(|g| g["decides"] == true).count()), (&true.into(), &1));
     assert_eq!(w.json("olga", "grant explain mo web-1 shell --from 192.0.2.1").await["allowed"], false);
@@ -351,7 +405,7 @@ async fn the_log_is_read_filtered_exported_and_verified() {
         assert!(mine[0].get(key).is_some(), "{key}");
     }
     let (out, mut pieces) = tokio::sync::mpsc::channel(10);
-    let caller = Caller { user: id_of("otto"), door: Door::Local, client: None, workspace: name("default") };
+    let caller = Caller { user: id_of("otto"), key: None, door: Door::Local, client: None, workspace: name("default") };
     let reply = w.desk.handle(caller, Command::AuditExport { since: None }, Secrets::none(), &out).await.unwrap();
     drop(out);
     let mut text = String::new();
@@ -393,7 +447,16 @@ async fn sessions_are_ended_by_their_owner_or_whoever_runs_the_broker() {
     };
     let row = store::sessions::SessionRow { session, user_name: name("mo"), host_name: name("web-1"), credential: None };
     let _ = w.log.commit_with(Event::new(EventName::SessionPermitted, "mo"), (), move |c| store::sessions::begin(c, &row)).await.unwrap();
-    let mut place = w.sessions.enter(id, id_of("mo"), host, credential, String::new(), Time::from_millis(1));
+    let mut place = w.sessions.enter(crate::sessions::Entrance {
+        id,
+        user: id_of("mo"),
+        host,
+        host_name: name("web-1"),
+        credential,
+        login: "deploy".parse().unwrap(),
+        client: String::new(),
+        started_at: Time::from_millis(1),
+    });
     place.counters.bytes_in.store(42, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(w.json("mo", "session list --live").await[0]["bytes_in"], 42);
     assert_eq!(w.json("olga", "status").await["live_connections"], 1);

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use crate::audit::Lie;
 use crate::clock::Time;
 use crate::model::{
-    Action, Actions, AgentId, AgentLimits, AllowanceId, CredentialId, GrantId, HostId, HostKey, Login, Name, PlanId, ProposalId, Role, SessionId,
-    Stage, UserId,
+    Action, Actions, AgentId, AgentLimits, AllowanceId, CredentialId, GrantId, HostId, HostKey, Login, Name, PlanId, ProposalId, Role,
+    SessionId, Stage, UserId,
 };
 
 /// The data of a reply.

@@ -7,10 +7,12 @@ mod warrant;
 
 pub use credentials::{Deleted, Edit, NewSecret};
 pub use hosts::Changed;
-pub use warrant::{Asked, LeaseEnd, StandsOn, Warrant};
+pub use warrant::{Asked, LeaseEnd, SessionEnd, StandsOn, Warrant};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+
+use tokio::sync::Semaphore;
 
 use crate::audit::{self, Log};
 use crate::authz::Guard;
@@ -98,12 +100,16 @@ pub struct Custody {
     guard: Guard,
     clock: Clock,
     leases: Arc<AtomicU64>,
+    deciding: Arc<Semaphore>,
 }
+
+/// How many live sessions are decided anew at once.
+const DECIDING: usize = 8;
 
 impl Custody {
     /// Custody over this vault.
     pub fn new(store: Store, log: Log, vault: Vault, guard: Guard, clock: Clock) -> Self {
-        Self { store, log, vault, guard, clock, leases: Arc::default() }
+        Self { store, log, vault, guard, clock, leases: Arc::default(), deciding: Arc::new(Semaphore::new(DECIDING)) }
     }
 
     /// Whether the database is what the broker wrote. Asked before every verb: a role or key that somebody else wrote must not count.

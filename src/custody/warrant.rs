@@ -7,6 +7,7 @@ use super::{Custody, Error};
 use crate::audit::Audited;
 use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
 use crate::clock::Time;
+use crate::fault::{Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
 use crate::store::sessions::SessionRow;
 use crate::store::{self, credentials, grants, hosts, sessions, state, users};
@@ -46,6 +47,8 @@ pub struct Warrant {
 /// What a live session stands on.
 #[derive(Clone, Debug)]
 pub struct StandsOn {
+    /// The session.
+    pub session: SessionId,
     /// The person.
     pub user: UserId,
     /// The fingerprint of the key that signed them in.
@@ -67,6 +70,21 @@ pub enum LeaseEnd {
     Refused(String),
     /// It did not come to an answer.
     Failed(String),
+}
+
+/// How a session ended, and when: it may be recorded later than it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionEnd {
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: EndReason,
+    /// The last exit status.
+    pub exit_status: Option<u32>,
+    /// Bytes from the client to the host.
+    pub bytes_in: u64,
+    /// Bytes from the host to the client.
+    pub bytes_out: u64,
 }
 
 /// What one snapshot says about a wish.
@@ -228,40 +246,44 @@ impl Custody {
     ///
     /// # Errors
     /// [`Error::Audit`].
-    pub async fn ended(
-        &self,
-        session: SessionId,
-        event: Event,
-        reason: EndReason,
-        exit_status: Option<u32>,
-        bytes_in: u64,
-        bytes_out: u64,
-    ) -> Result<(), Error> {
-        let end = sessions::End { at: self.clock.now(), reason, exit_status, bytes_in, bytes_out };
+    pub async fn ended(&self, session: SessionId, event: Event, end: SessionEnd) -> Result<(), Error> {
+        let SessionEnd { at, reason, exit_status, bytes_in, bytes_out } = end;
+        let end = sessions::End { at, reason, exit_status, bytes_in, bytes_out };
         self.log.commit_with(event, (), move |c| sessions::end(c, session, end)).await?.into_inner();
         Ok(())
     }
 
-    /// Whether a session that runs may go on, and what it may do now. `None`: what it stood on is gone.
+    /// Whether a session that runs may go on, and what it may do now. `None`: what it stood on is gone. Like at its
+    /// beginning, rows count only if they are those that were sealed, in the snapshot that is decided from.
     ///
     /// # Errors
-    /// What the store says; then the session must end.
+    /// [`Error::Vault`] if the rows do not verify, else what the store says; then the session must end.
     pub async fn still(&self, stands_on: StandsOn) -> Result<Option<Reach>, Error> {
+        let session = stands_on.session;
+        // A change is heard by every session at once: they take turns, so that none finds the keeper's queue full.
+        let _turn = self.deciding.acquire().await;
         let now = self.clock.now();
-        let StandsOn { user, key, host, client, began } = stands_on;
-        let reach = self
-            .store
-            .read(move |c| -> Result<Option<Reach>, store::Error> {
-                let (Some(user), Some(host)) = (users::by_id(c, user)?, hosts::by_id(c, host)?) else { return Ok(None) };
-                if users::by_fingerprint(c, &key)?.is_none_or(|owner| owner.id != user.id) {
-                    return Ok(None);
-                }
-                let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host };
-                Ok(authz::explain(&facts, client.ip(), now, began).result.ok().map(|(reach, _)| reach))
-            })
-            .await?;
-        Ok(reach)
+        let read = self.store.read(move |c| -> Result<_, store::Error> { Ok((reach_now(c, &stands_on, now)?, state::read(c)?)) }).await;
+        let checked = match read {
+            Ok((reach, state)) => self.vault.verify(&state).await.map(|()| reach).map_err(Error::from),
+            Err(e) => Err(e.into()),
+        };
+        if let Err(e) = &checked
+            && e.kind() == Kind::Tampered
+        {
+            self.log.record(Event::new(EventName::VaultTampered, "keyward").session(session).failed(e.to_string())).await?;
+        }
+        checked
     }
+}
+
+fn reach_now(c: &rusqlite::Connection, stands_on: &StandsOn, now: Time) -> Result<Option<Reach>, store::Error> {
+    let (Some(user), Some(host)) = (users::by_id(c, stands_on.user)?, hosts::by_id(c, stands_on.host)?) else { return Ok(None) };
+    if users::by_fingerprint(c, &stands_on.key)?.is_none_or(|owner| owner.id != user.id) {
+        return Ok(None);
+    }
+    let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host };
+    Ok(authz::explain(&facts, stands_on.client.ip(), now, stands_on.began).result.ok().map(|(reach, _)| reach))
 }
 
 fn look_up(c: &rusqlite::Connection, asked: &Asked) -> Result<Found, store::Error> {

@@ -9,7 +9,7 @@ use super::Error;
 use crate::audit::Log;
 use crate::cli::place;
 use crate::clock::{Clock, Time};
-use crate::custody::Custody;
+use crate::custody::{Custody, SessionEnd};
 use crate::model::{EndReason, Event, EventName, Name, Role, User, UserId, UserKey, printable};
 use crate::store::{self, Store, sessions, users};
 
@@ -105,14 +105,15 @@ async fn agent_keys() -> Vec<PublicKey> {
 }
 
 /// Sessions that have no end ended with the daemon that died: this is recorded.
-pub(super) async fn end_crashed(store: &Store, custody: &Custody) -> Result<(), Error> {
+pub(super) async fn end_crashed(store: &Store, custody: &Custody, clock: &Clock) -> Result<(), Error> {
     let left = store.read(|c| sessions::list(c, None, true, u32::MAX)).await?;
     for row in left {
         let mut event =
             Event::new(EventName::SessionEnded, row.user_name.to_string()).session(row.session.id).failed("the daemon died while it ran");
         event.host = Some(row.host_name.to_string());
         event.host_id = Some(row.session.host);
-        custody.ended(row.session.id, event.with("end_reason", EndReason::Crashed), EndReason::Crashed, None, 0, 0).await?;
+        let end = SessionEnd { at: clock.now(), reason: EndReason::Crashed, exit_status: None, bytes_in: 0, bytes_out: 0 };
+        custody.ended(row.session.id, event.with("end_reason", EndReason::Crashed), end).await?;
     }
     Ok(())
 }

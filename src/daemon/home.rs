@@ -117,12 +117,17 @@ pub(super) fn default_root_key(home: &Path) -> PathBuf {
     if fs::canonicalize(usual).is_ok_and(|usual| usual == home) {
         return directory.join("root.key");
     }
+    directory.join(format!("root-{}.key", digest_of(home)))
+}
+
+/// A few letters that tell one home's path from another's.
+pub(super) fn digest_of(home: &Path) -> String {
     use std::fmt::Write;
     use std::os::unix::ffi::OsStrExt;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, home.as_os_str().as_bytes());
-    let mut name = String::from("root-");
+    let mut name = String::new();
     for byte in digest.as_ref().iter().take(4) {
         let _ = write!(name, "{byte:02x}");
     }
-    directory.join(format!("{name}.key"))
+    name
 }

@@ -1,5 +1,6 @@
 //! The roof: wires the rooms, starts them in order, watches over them, drains. Holds no rule of its own.
 
+mod anchor;
 mod checkpoints;
 mod first_run;
 mod harden;
@@ -17,6 +18,9 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use anchor::Anchor;
+pub use checkpoints::Rollback;
+
 use crate::approvals::{self, Approvals};
 use crate::audit::Log;
 use crate::authn::Authn;
@@ -29,7 +33,7 @@ use crate::custody::Custody;
 use crate::fault::{Fault, Kind};
 use crate::front::{self, Doorway, Listener, Workers};
 use crate::model::{EndReason, Event, EventName};
-use crate::sessions::{Registry, Rooms};
+use crate::sessions::{Arrears, Registry, Rooms};
 use crate::store::{self, Store};
 use crate::vault::{self, Vault};
 use crate::{audit, mcp, socket};
@@ -82,15 +86,24 @@ pub enum Error {
         /// Why.
         error: std::io::Error,
     },
-    /// The audit log is not the one that the checkpoints tell of.
-    #[error(
-        "the database is older than {checkpoints} says, or was rewritten: entry {seq} of the audit log, which was signed, is not in it"
-    )]
+    /// The database is not the one that is known from before.
+    #[error("the database is older than {told_by} says, or was rewritten: {what}")]
     RolledBack {
-        /// The file of checkpoints.
-        checkpoints: std::path::PathBuf,
-        /// The entry that is signed there.
-        seq: u64,
+        /// What tells of it: the file of checkpoints, or the anchor beside the root key.
+        told_by: std::path::PathBuf,
+        /// How it differs.
+        what: Rollback,
+    },
+    /// `--accept-rollback` where there is none.
+    #[error("--accept-rollback was given, and the database is not older than what is known of it")]
+    NoRollback,
+    /// The anchor cannot be read.
+    #[error("{path}: {error}")]
+    Anchor {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        error: std::io::Error,
     },
     /// A room that must not fail has failed while running.
     #[error("the {0} has stopped: nothing more can be witnessed or decrypted")]
@@ -106,9 +119,9 @@ impl Fault for Error {
             Self::Vault(e) => e.kind(),
             Self::Audit(e) => e.kind(),
             Self::Custody(e) => e.kind(),
-            Self::Address(_) => Kind::Usage,
+            Self::Address(_) | Self::NoRollback => Kind::Usage,
             Self::RolledBack { .. } => Kind::Tampered,
-            Self::Listen { .. } | Self::System { .. } | Self::RootKeyInEnvironment => Kind::Unavailable,
+            Self::Listen { .. } | Self::System { .. } | Self::Anchor { .. } | Self::RootKeyInEnvironment => Kind::Unavailable,
             Self::Lost(_) => Kind::Bug,
         }
     }
@@ -127,9 +140,15 @@ impl Fault for Error {
             Self::RootKeyInEnvironment => {
                 Some("other processes can read it there; unset KEYWARD_ROOT_KEY and keep the key in its file".to_owned())
             }
-            Self::RolledBack { checkpoints, .. } => Some(format!(
-                "what was removed or changed since would be in force again. If you restored a backup on purpose: mv {0} {0}.before-restore",
-                checkpoints.display()
+            Self::RolledBack { .. } => Some(
+                "what was removed or changed since would be in force again. If you put a backup back on purpose, start it once with \
+                 --accept-rollback; this is recorded"
+                    .to_owned(),
+            ),
+            Self::NoRollback => Some("leave it out: it is for one start, after a backup was put back".to_owned()),
+            Self::Anchor { path, .. } => Some(format!(
+                "it is written beside the root key with each checkpoint. Find out who changed it; then: mv {0} {0}.unreadable",
+                path.display()
             )),
             Self::Lost(_) => Some("read the log above, then start the daemon again".to_owned()),
             Self::Address(_) | Self::System { .. } => None,
@@ -181,9 +200,15 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let custody = Custody::new(store.clone(), log.clone(), vault.clone(), guard.clone(), clock.clone());
     let checkpoints = home.path().join("checkpoints.jsonl");
     let signer: Arc<dyn audit::Signer> = Arc::from(vault.checkpoint_signer());
-    checkpoints::compare(&checkpoints, &store, &signer.public_key()).await?;
+    let memory = checkpoints::Memory { checkpoints: checkpoints.clone(), anchor: Anchor::path(&root_key, home.path()) };
+    let accepting = reload.options.accept_rollback;
+    match checkpoints::compare(&memory, &store, &signer.public_key()).await {
+        Ok(()) if accepting => return Err(Error::NoRollback),
+        Err(refusal @ Error::RolledBack { .. }) if accepting => checkpoints::accept(&memory, &refusal, &log, &clock).await?,
+        compared => compared?,
+    }
     let news = first_run::owner(&store, &log, &clock).await?;
-    first_run::end_crashed(&store, &custody).await?;
+    first_run::end_crashed(&store, &custody, &clock).await?;
     approvals::settle_left_behind(&store, &log, &clock).await?;
 
     let keys = front::load_or_make(home.path()).map_err(system("the broker's host keys"))?;
@@ -221,7 +246,15 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     });
     let authn = Authn::new(&config.authn, store.clone(), log.clone(), clock.clone());
     let tools = mcp::Doorway { approvals: approvals.clone(), authn: authn.clone(), guard: guard.clone() };
-    let rooms = Rooms { custody, log: log.clone(), registry: registry.clone(), guard, clock: clock.clone(), target: config.target.clone() };
+    let rooms = Rooms {
+        custody,
+        log: log.clone(),
+        registry: registry.clone(),
+        guard,
+        clock: clock.clone(),
+        target: config.target.clone(),
+        arrears: Arrears::default(),
+    };
     let workspace = crate::model::DEFAULT_WORKSPACE.parse().map_err(|_| Error::Lost("workspace"))?;
     let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), approvals: approvals.clone(), workspace });
     let front_config = RwLock::new(Arc::new(front::Config::new(config.front.clone(), &keys.keys)));
@@ -233,7 +266,11 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     log.record(Event::new(EventName::DaemonStarted, "keyward").with("version", env!("CARGO_PKG_VERSION")).with("listen", address)).await?;
 
     let stop = CancellationToken::new();
-    let keeper = checkpoints::Keeper::new(&config, checkpoints, signer, store.clone(), clock.clone());
+    let keeper = checkpoints::Keeper::new(&config, memory, signer, store.clone(), clock.clone());
+    if accepting {
+        // From now on this database is what is known, also if the daemon is killed before the next checkpoint is due.
+        keeper.checkpoint().await;
+    }
     #[allow(clippy::disallowed_methods)] // awaited when the daemon stops
     let control_task = tokio::spawn(socket::serve(control, socket::Doorway { desk, tools: tools.clone() }, stop.clone()));
     #[allow(clippy::disallowed_methods)] // awaited when the daemon stops

@@ -1,12 +1,11 @@
 //! An agent over plain ssh: each command is a proposal, its channel waits, streams what the command writes, and ends as it
 //! ended. Decides nothing and opens no channel on a host: that is the desk's, and the session's of its person.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::{ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig, server};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig, server};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use super::selector::Selector;
 use crate::approvals::{Approvals, Draft, Error, Snapshot, Stream, Ticket};
 use crate::fault::Fault;
 use crate::mcp;
-use crate::model::{Agent, AgentId, EndReason, ProposalId, Stage, printable};
+use crate::model::{Agent, AgentId, ProposalId, Stage, printable};
 use crate::relay::{self, ClientChannel, Held};
 use crate::sessions::{Arrival, Seat};
 
@@ -57,25 +56,17 @@ pub(super) async fn serve(door: Arc<Doorway>, visit: Visit) {
     let agent = Arc::new(agent);
     let mut bell = door.rooms.guard.listen();
     let mut running = JoinSet::new();
-    let mut closing: HashMap<ChannelId, CancellationToken> = HashMap::new();
     let why = loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
                 Some(Arrival::Channel { channel, reply, seat }) => {
-                    let closed = CancellationToken::new();
-                    closing.retain(|_, token| !token.is_cancelled());
-                    closing.insert(channel.id(), closed.clone());
                     let (door, agent, selector) = (Arc::clone(&door), Arc::clone(&agent), selector.clone());
                     running.spawn(async move {
                         reply.accept().await;
-                        channel_of(&door, &agent, &selector, client, channel, closed, seat).await;
+                        channel_of(&door, &agent, &selector, client, channel, &seat).await;
                     });
                 }
-                Some(Arrival::Closed(id)) => if let Some(token) = closing.remove(&id) {
-                    token.cancel();
-                },
-                Some(Arrival::Left(EndReason::ClientClosed | EndReason::ClientLost | EndReason::Shutdown)) | None => break None,
-                Some(Arrival::Left(_)) => break None,
+                Some(Arrival::Left(_)) | None => break None,
             },
             Some(done) = running.join_next() => if let Err(error) = done {
                 tracing::error!(target: "keyward::front", %error, "an agent's channel failed");
@@ -86,7 +77,7 @@ pub(super) async fn serve(door: Arc<Doorway>, visit: Visit) {
             },
         }
     };
-    // What waits is withdrawn, and what runs is ended: see `Held`'s Drop below.
+    // What waits is withdrawn, and what runs is ended: see the Drop of `Wait` below.
     running.shutdown().await;
     if let Some(why) = why {
         let _ = handle.disconnect(Disconnect::ByApplication, why.to_owned(), "en".to_owned()).await;
@@ -107,15 +98,7 @@ struct Asked {
     answers: Vec<bool>,
 }
 
-async fn channel_of(
-    door: &Doorway,
-    agent: &Agent,
-    selector: &Selector,
-    client: SocketAddr,
-    mut channel: ClientChannel,
-    closed: CancellationToken,
-    _seat: Seat,
-) {
+async fn channel_of(door: &Doorway, agent: &Agent, selector: &Selector, client: SocketAddr, mut channel: ClientChannel, seat: &Seat) {
     let mut held = Held::default();
     relay::hold(&mut channel, &mut held).await;
     if held.gone {
@@ -154,9 +137,10 @@ async fn channel_of(
             return end(&to, &sentence(&e), status).await;
         }
     };
-    let waits = format!("keyward: {} waits for its person, at the latest until {}; sha256 {}\n", ticket.id, ticket.expires_at, ticket.digest);
+    let waits =
+        format!("keyward: {} waits for its person, at the latest until {}; sha256 {}\n", ticket.id, ticket.expires_at, ticket.digest);
     let _ = to.extended_data_bytes(1, waits.into_bytes()).await;
-    follow(&door.approvals, agent.id, ticket, from, to, closed).await;
+    follow(&door.approvals, agent.id, ticket, from, to, seat.closed()).await;
 }
 
 /// Reads the requests that came before the command; each that wants an answer gets one, in order.
@@ -228,10 +212,14 @@ async fn stdin(from: &mut ChannelReadHalf, held: &[ChannelMsg], most: usize) -> 
             Ok(Some(ChannelMsg::Close) | None) => return Err(Unread::Gone),
             Ok(Some(_)) => {}
             Err(_) if stdin.is_empty() => return Ok(stdin),
-            Err(_) => return Err(Unread::Sentence("standard input did not end; nothing was proposed\nhint: close it, or send none: ssh -n")),
+            Err(_) => {
+                return Err(Unread::Sentence("standard input did not end; nothing was proposed\nhint: close it, or send none: ssh -n"));
+            }
         }
         if stdin.len() > most {
-            return Err(Unread::Sentence("standard input is longer than is taken; nothing was proposed\nhint: limits are in the broker's broker.toml, [approvals]"));
+            return Err(Unread::Sentence(
+                "standard input is longer than is taken; nothing was proposed\nhint: limits are in the broker's broker.toml, [approvals]",
+            ));
         }
     }
 }
@@ -251,7 +239,7 @@ impl Drop for Wait<'_> {
 }
 
 /// Waits with the agent: what the command writes goes out as it comes, and the channel ends as the proposal does.
-async fn follow(approvals: &Approvals, agent: AgentId, ticket: Ticket, mut from: ChannelReadHalf, to: ToAgent, closed: CancellationToken) {
+async fn follow(approvals: &Approvals, agent: AgentId, ticket: Ticket, mut from: ChannelReadHalf, to: ToAgent, closed: &CancellationToken) {
     let _wait = Wait { approvals, agent, id: ticket.id };
     let Ticket { mut now, output, .. } = ticket;
     let mut changes = output.changes();
@@ -314,7 +302,10 @@ async fn follow(approvals: &Approvals, agent: AgentId, ticket: Ticket, mut from:
         }
     }
     if let Some(edited) = &last.edited {
-        notes.push_str(&format!("keyward: your person wrote another command, and that one ran: {}\n", printable(&String::from_utf8_lossy(edited), 2000)));
+        notes.push_str(&format!(
+            "keyward: your person wrote another command, and that one ran: {}\n",
+            printable(&String::from_utf8_lossy(edited), 2000)
+        ));
     }
     let _ = to.extended_data_bytes(1, notes.into_bytes()).await;
     finish(&to, &last).await;
@@ -382,7 +373,10 @@ async fn own_door(door: &Doorway, agent: &Agent, client: SocketAddr, command: Op
                     text.push_str(&format!("  {} ({state})\n", host.name));
                 }
                 if hosts.is_empty() {
-                    text = format!("Hello {}. There is no host on which you may propose: your person needs a grant with `propose`.\n", agent.name);
+                    text = format!(
+                        "Hello {}. There is no host on which you may propose: your person needs a grant with `propose`.\n",
+                        agent.name
+                    );
                 } else {
                     text.push_str("Propose: ssh HOST@BROKER 'COMMAND'     Speak MCP: ssh ");
                     text.push_str(&format!("{}@BROKER mcp\n", agent.name));

@@ -13,18 +13,20 @@ use crate::cli::fail::{self, Exit, Failure};
 use crate::cli::grammar::{Call, Cli, Color, Follow};
 use crate::cli::print::{self, Style, Trust};
 use crate::control::{Caller, Command, Data, Desk, Error, Reply, Secrets, SshConfigView};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Calling, Fault, Kind};
 
 use streams::{Gone, Streams};
 use wants::{Unasked, secrets, texts};
 
 /// What the client's side is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Screen {
     /// Whether the client asked for a terminal.
     pub terminal: bool,
     /// How wide it is.
     pub width: Option<u16>,
+    /// How the client calls the broker, for what is to be done.
+    pub calling: Calling,
 }
 
 /// Runs the verb in `words`, the bytes of the command as they came; without words shows the hosts that the person may
@@ -36,9 +38,9 @@ where
     E: AsyncWrite + Unpin + Send,
 {
     let mut streams = Streams::new(stdin, stdout, stderr, screen.terminal);
-    let exit = match converse(desk, caller, words, &mut streams, screen).await {
+    let exit = match converse(desk, caller, words, &mut streams, &screen).await {
         Ok(exit) => exit,
-        Err(Stop::Told(failure, color)) => match streams.err(&failure.render(color)).await {
+        Err(Stop::Told(failure, color)) => match streams.err(&failure.render(color, &screen.calling)).await {
             Ok(()) => failure.exit,
             Err(Gone) => Exit::Failed,
         },
@@ -74,7 +76,7 @@ async fn converse<I, O, E>(
     mut caller: Caller,
     words: &[u8],
     streams: &mut Streams<'_, I, O, E>,
-    screen: Screen,
+    screen: &Screen,
 ) -> Result<Exit, Stop>
 where
     I: AsyncRead + Unpin + Send,
@@ -89,7 +91,7 @@ where
     }
     let cli = match Cli::try_parse_from(std::iter::once("keyward".to_owned()).chain(words.iter().cloned())) {
         Ok(cli) => cli,
-        Err(e) if e.use_stderr() => return Err(Stop::Usage(fail::usage(&e, &words))),
+        Err(e) if e.use_stderr() => return Err(Stop::Usage(fail::usage(&e, &words, &screen.calling))),
         Err(e) => {
             streams.out(&e.render().to_string()).await?;
             return Ok(Exit::Done);
@@ -103,7 +105,10 @@ where
         return Err(refused(Failure::new(Exit::Usage, "this verb is the local program's: it does nothing over ssh", hint), &style));
     };
     if let Follow::Sign(id) = &follow {
-        let hint = format!("proposal canonical {id} | ssh-keygen -Y sign -n {} -f KEY > sig; then --signature - < sig", crate::approvals::NAMESPACE);
+        let hint = format!(
+            "proposal canonical {id} | ssh-keygen -Y sign -n {} -f KEY > sig; then --signature - < sig",
+            crate::approvals::NAMESPACE
+        );
         return Err(refused(Failure::new(Exit::Usage, "--sign uses the ssh agent of the machine that the program runs on", hint), &style));
     }
     let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
@@ -142,14 +147,21 @@ fn split(words: &[u8]) -> Result<Vec<String>, Stop> {
     shell_words::split(text).map_err(|_| wrong("a quote is not closed"))
 }
 
-fn style_of(cli: &Cli, screen: Screen) -> Style {
+fn style_of(cli: &Cli, screen: &Screen) -> Style {
     let color = match cli.globals.color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => screen.terminal,
     };
-    let Screen { width, .. } = screen;
-    Style { json: cli.globals.json, quiet: cli.globals.quiet, verbose: cli.globals.verbose, color, error_color: color, width }
+    Style {
+        json: cli.globals.json,
+        quiet: cli.globals.quiet,
+        verbose: cli.globals.verbose,
+        color,
+        error_color: color,
+        width: screen.width,
+        calling: screen.calling.clone(),
+    }
 }
 
 async fn show<I, O, E>(reply: &Reply, style: &Style, streams: &mut Streams<'_, I, O, E>) -> Result<Exit, Stop>
@@ -194,7 +206,7 @@ where
     result.map_err(|e| {
         let mut failure = Failure::of(&e);
         if e.kind() == Kind::PassphraseNeeded {
-            let hint = "on a terminal it is asked for: ssh -t …; or add it at the local door: keyward credential add NAME --key FILE";
+            let hint = "on a terminal it is asked for: ssh -t …; or add it at the local door, on the broker's machine: credential add NAME --key FILE";
             failure.hint = Some(hint.to_owned());
         }
         refused(failure, style)

@@ -2,7 +2,6 @@
 //! host, since russh awaits these callbacks inline and a slow one freezes its client.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use russh::keys::ssh_key::HashAlg;
@@ -19,7 +18,7 @@ use crate::approvals::Approvals;
 use crate::authn::{Authn, Known};
 use crate::control::{Caller, Desk, Door};
 use crate::model::{EndReason, Name, UserId, printable};
-use crate::sessions::{Arrival, Rooms, Seat, Visit, open};
+use crate::sessions::{Arrival, Rooms, Seats, Visit, open};
 
 /// Where the front leads: who people are, sessions, verbs.
 #[derive(Clone, Debug)]
@@ -65,7 +64,7 @@ pub(super) struct Handler {
     signed_in: Option<oneshot::Sender<()>>,
     selector: Option<Selector>,
     key: Option<(String, String)>,
-    channels: Arc<AtomicUsize>,
+    seats: Seats,
 }
 
 impl Handler {
@@ -76,7 +75,8 @@ impl Handler {
         sign_in: Arc<Mutex<SignIn>>,
         signed_in: oneshot::Sender<()>,
     ) -> Self {
-        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, channels: Arc::default() }
+        let seats = Seats::new(config.tuning.channels);
+        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, seats }
     }
 
     fn note(&self, change: impl FnOnce(&mut SignIn)) {
@@ -156,7 +156,7 @@ impl server::Handler for Handler {
         }
         let version = printable(&String::from_utf8_lossy(session.remote_sshid()), 200);
         self.door.authn.accepted(known.name(), self.peer, &fingerprint, &version, &algorithm).await;
-        // Every channel may come, be closed, and come again before somebody looks.
+        // Every channel may come, end, and come again before somebody looks.
         let (arrive, arrivals) = mpsc::channel(self.config.tuning.channels.saturating_mul(4).max(16));
         self.note(|s| s.arrivals = Some(arrive));
         let handle = session.handle();
@@ -169,11 +169,12 @@ impl server::Handler for Handler {
                 return Ok(());
             }
         };
+        let calling = self.door.desk.over_ssh(&user.name);
         if selector.host == user.name {
             let key = Some(fingerprint.clone());
             let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
-            tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, arrivals, handle));
+            tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, calling, arrivals, handle));
         } else {
             let visit = Visit {
                 user: user.id,
@@ -183,6 +184,7 @@ impl server::Handler for Handler {
                 host: selector.host,
                 credential: selector.credential,
                 client: self.peer,
+                calling,
                 arrivals,
                 handle,
             };
@@ -193,10 +195,12 @@ impl server::Handler for Handler {
     }
 
     async fn channel_open_session(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), Self::Error> {
-        let most = self.config.tuning.channels;
-        match Seat::take(&self.channels, most) {
+        match self.seats.take(channel.id().into()) {
             Some(seat) => self.arrive(Arrival::Channel { channel, reply, seat }),
-            None => reply.reject(refusal(4, format!("keyward: at most {most} channels on one connection"))).await,
+            None => {
+                let most = self.config.tuning.channels;
+                reply.reject(refusal(4, format!("keyward: at most {most} channels on one connection"))).await;
+            }
         }
         Ok(())
     }
@@ -216,7 +220,7 @@ impl server::Handler for Handler {
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
-        self.arrive(Arrival::Closed(channel));
+        self.seats.closed(channel.into());
         Ok(())
     }
 

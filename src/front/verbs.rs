@@ -10,29 +10,36 @@ use tokio::task::JoinSet;
 use super::console::{self, Screen};
 use super::handler::Doorway;
 use crate::control::{Caller, Desk};
+use crate::fault::Calling;
 use crate::relay::{self, ClientChannel, Held};
 use crate::sessions::Arrival;
 
 /// Serves verbs until the client is gone.
-pub(super) async fn serve(door: Arc<Doorway>, caller: Caller, key: String, mut arrivals: mpsc::Receiver<Arrival>, handle: server::Handle) {
+pub(super) async fn serve(
+    door: Arc<Doorway>,
+    caller: Caller,
+    key: String,
+    calling: Calling,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    handle: server::Handle,
+) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
                 Some(Arrival::Channel { channel, reply, seat }) => {
-                    let (door, caller, key) = (Arc::clone(&door), caller.clone(), key.clone());
+                    let (door, caller, key, calling) = (Arc::clone(&door), caller.clone(), key.clone(), calling.clone());
                     running.spawn(async move {
                         let _seat = seat;
                         reply.accept().await;
                         // A key that was removed meanwhile opens no further verb.
                         if door.authn.owner_of(key).await == Some(caller.user) {
-                            verb(&door.desk, caller, channel).await;
+                            verb(&door.desk, caller, calling, channel).await;
                         } else {
                             relay::say(channel, Held::default(), "your key was removed\nhint: ask whoever runs this broker").await;
                         }
                     });
                 }
-                Some(Arrival::Closed(_)) => {}
                 Some(Arrival::Left(_)) | None => break,
             },
             Some(done) = running.join_next() => if let Err(error) = done {
@@ -45,7 +52,7 @@ pub(super) async fn serve(door: Arc<Doorway>, caller: Caller, key: String, mut a
     running.shutdown().await;
 }
 
-async fn verb(desk: &Desk, caller: Caller, mut channel: ClientChannel) {
+async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: ClientChannel) {
     let mut held = Held::default();
     relay::hold(&mut channel, &mut held).await;
     if held.gone {
@@ -84,7 +91,7 @@ async fn verb(desk: &Desk, caller: Caller, mut channel: ClientChannel) {
     for answer in answers {
         let _ = if answer { to.success().await } else { to.failure().await };
     }
-    let screen = Screen { terminal: held.pty, width };
+    let screen = Screen { terminal: held.pty, width, calling };
     let (mut out, mut err) = (to.make_writer(), to.make_writer_ext(Some(1)));
     let status = console::run(desk, caller, &words, from.make_reader(), &mut out, &mut err, screen).await;
     let _ = (out.flush().await, err.flush().await);

@@ -23,6 +23,7 @@ events! {
     DaemonStarted = "daemon.started": "The daemon accepts connections.",
     DaemonStopped = "daemon.stopped": "The daemon stopped in order.",
     DaemonReloaded = "daemon.reloaded": "The daemon read its configuration again.",
+    DaemonRollbackAccepted = "daemon.rollback_accepted": "The daemon was told to go on with a database that is older than what was known of it.",
     SigninAccepted = "signin.accepted": "A person's key signed in at the front.",
     SigninRefused = "signin.refused": "A sign-in at the front was refused.",
     VerbRefused = "verb.refused": "A person tried a verb that their role or scope does not allow.",

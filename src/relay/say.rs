@@ -27,9 +27,16 @@ pub struct Held {
     pub gone: bool,
 }
 
+impl Held {
+    /// Whether no more is read ahead.
+    pub fn is_full(&self) -> bool {
+        self.messages.len() >= MOST_HELD
+    }
+}
+
 /// Reads what the client asks for until it has asked for a shell, a command or a subsystem. Answers nothing.
 pub async fn hold(channel: &mut ClientChannel, held: &mut Held) {
-    while !held.asked && !held.gone && held.messages.len() < MOST_HELD {
+    while !held.asked && !held.gone && !held.is_full() {
         match channel.wait().await {
             Some(ChannelMsg::Close) | None => held.gone = true,
             Some(message) => {

@@ -8,8 +8,7 @@
 //! always escaped themselves; so a backslash in the input stays as it is, and can never be taken for an escape of ours.
 //! [`Shown::plain`] can be read back into the very bytes: two different inputs never show the same (a test does so).
 
-mod explain;
-pub use explain::{explain, Explanation, Point};
+pub mod explain;
 mod sign;
 mod warning;
 mod word;

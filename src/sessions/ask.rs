@@ -3,15 +3,16 @@
 use russh::ChannelMsg;
 use zeroize::Zeroizing;
 
-use crate::relay::ClientChannel;
+use crate::relay::{ClientChannel, Held};
 use crate::secret::Secret;
 use crate::target::Prompt;
 
 /// The longest answer, in bytes.
 const MOST: usize = 1024;
 
-/// Writes the question, reads a line, and gives it to whoever asked. Control-C, control-D and a closed channel are no answer.
-pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt) {
+/// Writes the question, reads a line, and gives it to whoever asked. Control-C and control-D are no answer. `Some`: the
+/// channel ended before there was one; another may be asked.
+pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt, held: &mut Held) -> Option<Prompt> {
     let mut text = String::from("keyward: the host asks:\r\n");
     if !prompt.instructions.is_empty() {
         text.push_str(&prompt.instructions);
@@ -22,14 +23,20 @@ pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt) {
         text.push(' ');
     }
     if channel.data_bytes(text.into_bytes()).await.is_err() {
-        return;
+        held.gone = true;
+        return Some(prompt);
     }
     // Of full capacity from the beginning: a buffer that grows leaves a copy.
     let mut line = Zeroizing::new(Vec::with_capacity(MOST));
     while let Some(message) = channel.wait().await {
         let data = match message {
             ChannelMsg::Data { data } => data,
-            ChannelMsg::Close | ChannelMsg::Eof => return,
+            ChannelMsg::Close => break,
+            // The host hears of it when it is there.
+            ChannelMsg::Eof => {
+                held.messages.push(ChannelMsg::Eof);
+                return Some(prompt);
+            }
             _ => continue,
         };
         for byte in data.iter().copied() {
@@ -37,11 +44,11 @@ pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt) {
                 b'\r' | b'\n' => {
                     let _ = channel.data_bytes(&b"\r\n"[..]).await;
                     let _ = prompt.answer.send(Secret::from_zeroizing(line));
-                    return;
+                    return None;
                 }
                 0x03 | 0x04 => {
                     let _ = channel.data_bytes(&b"\r\n"[..]).await;
-                    return;
+                    return None;
                 }
                 0x08 | 0x7f if line.pop().is_none() || !prompt.echo => {}
                 0x08 | 0x7f => {
@@ -58,4 +65,6 @@ pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt) {
             }
         }
     }
+    held.gone = true;
+    Some(prompt)
 }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use russh::ChannelId;
+use russh::ChannelMsg;
 use russh::server::ChannelOpenHandle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,9 @@ use super::ask;
 use crate::model::EndReason;
 use crate::relay::{self, ClientChannel, Held};
 use crate::target::Prompt;
+
+/// How long a channel is heard before another one is.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What comes from the person's client.
 #[allow(clippy::large_enum_variant)] // a channel is what mostly comes, and few wait at a time
@@ -26,31 +30,66 @@ pub enum Arrival {
         /// Its place within the limit of the connection.
         seat: Seat,
     },
-    /// It has closed a channel, whatever still waits to be read from it.
-    Closed(ChannelId),
     /// It is gone.
     Left(EndReason),
+}
+
+/// The channels of one connection: how many there may be, and who is told that the client has closed one, whatever still
+/// waits to be read from it. A close is no [`Arrival`]: a queue can be full, and a close that got lost would leave a command
+/// running for nobody.
+#[derive(Debug)]
+pub struct Seats {
+    most: usize,
+    taken: Arc<AtomicUsize>,
+    closing: HashMap<u32, CancellationToken>,
 }
 
 /// A channel's place within the limit of its connection; free again when this is dropped. russh does not tell its handler
 /// of every close, so the channel itself keeps the count.
 #[derive(Debug)]
-pub struct Seat(Arc<AtomicUsize>);
+pub struct Seat {
+    taken: Arc<AtomicUsize>,
+    closed: CancellationToken,
+}
 
-impl Seat {
-    /// Takes one of `most` places; `None` if there is none left. Only one task may take seats of the same count.
-    pub fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        if taken.load(Ordering::SeqCst) >= most {
+impl Seats {
+    /// For a connection that may have `most` channels.
+    pub fn new(most: usize) -> Self {
+        Self { most, taken: Arc::default(), closing: HashMap::new() }
+    }
+
+    /// Takes a place for the channel of this number; `None` if there is none left.
+    pub fn take(&mut self, channel: u32) -> Option<Seat> {
+        if self.taken.load(Ordering::SeqCst) >= self.most {
             return None;
         }
-        taken.fetch_add(1, Ordering::SeqCst);
-        Some(Self(Arc::clone(taken)))
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        let closed = CancellationToken::new();
+        // What has left its seat needs to hear nothing any more: there are never more entries than seats, and this one.
+        self.closing.retain(|_, token| !token.is_cancelled());
+        self.closing.insert(channel, closed.clone());
+        Some(Seat { taken: Arc::clone(&self.taken), closed })
+    }
+
+    /// The client has closed this channel. Never waits.
+    pub fn closed(&mut self, channel: u32) {
+        if let Some(token) = self.closing.remove(&channel) {
+            token.cancel();
+        }
+    }
+}
+
+impl Seat {
+    /// Cancelled when the client has closed the channel, or this seat is free again.
+    pub fn closed(&self) -> &CancellationToken {
+        &self.closed
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.taken.fetch_sub(1, Ordering::SeqCst);
+        self.closed.cancel();
     }
 }
 
@@ -60,7 +99,8 @@ pub(super) struct Waiting {
     /// `None` once it was accepted to ask the person something.
     pub(super) reply: Option<ChannelOpenHandle>,
     pub(super) held: Held,
-    pub(super) closed: CancellationToken,
+    /// Whether it was heard since the question that is asked came.
+    heard: bool,
     pub(super) seat: Seat,
 }
 
@@ -68,32 +108,18 @@ pub(super) struct Waiting {
 pub(super) struct Hall {
     arrivals: mpsc::Receiver<Arrival>,
     pub(super) waiting: Vec<Waiting>,
-    closing: HashMap<ChannelId, CancellationToken>,
 }
 
 impl Hall {
     pub(super) fn new(arrivals: mpsc::Receiver<Arrival>) -> Self {
-        Self { arrivals, waiting: Vec::new(), closing: HashMap::new() }
+        Self { arrivals, waiting: Vec::new() }
     }
 
     /// The next channel; `Err`: the client is gone.
     pub(super) async fn next(&mut self) -> Result<Waiting, EndReason> {
-        loop {
-            match self.arrivals.recv().await {
-                Some(Arrival::Channel { channel, reply, seat }) => {
-                    let closed = CancellationToken::new();
-                    self.closing.retain(|_, token| !token.is_cancelled());
-                    self.closing.insert(channel.id(), closed.clone());
-                    return Ok(Waiting { channel, reply: Some(reply), held: Held::default(), closed, seat });
-                }
-                Some(Arrival::Closed(id)) => {
-                    if let Some(token) = self.closing.remove(&id) {
-                        token.cancel();
-                    }
-                }
-                Some(Arrival::Left(why)) => return Err(why),
-                None => return Err(EndReason::ClientLost),
-            }
+        match self.arrivals.recv().await {
+            Some(arrival) => seated(arrival),
+            None => Err(EndReason::ClientLost),
         }
     }
 
@@ -112,21 +138,101 @@ impl Hall {
         }
     }
 
-    /// Asks on the first channel; waits for one if there is none yet. Without a terminal the prompt is dropped, which
-    /// tells whoever asked that there is no answer.
-    async fn ask(&mut self, prompt: Prompt) -> Result<(), EndReason> {
-        if self.waiting.is_empty() {
-            let first = self.next().await?;
-            self.waiting.push(first);
+    /// Asks on the first living channel that has a terminal; waits for a channel while none lives. If those that live have
+    /// no terminal, the prompt is dropped, which tells whoever asked that there is no answer.
+    async fn ask(&mut self, mut prompt: Prompt) -> Result<(), EndReason> {
+        for waiting in &mut self.waiting {
+            waiting.heard = false;
         }
-        let Some(first) = self.waiting.first_mut() else { return Ok(()) };
-        if let Some(reply) = first.reply.take() {
-            reply.accept().await;
-        }
-        relay::hold(&mut first.channel, &mut first.held).await;
-        if first.held.pty && !first.held.gone {
-            ask::ask(&mut first.channel, prompt).await;
+        while !prompt.answer.is_closed() {
+            if let Some(at) = self.waiting.iter().position(|w| !w.heard && w.is_silent()) {
+                self.hear(at).await?;
+            } else if let Some(waiting) = self.waiting.iter_mut().find(|w| w.can_be_asked()) {
+                match ask::ask(&mut waiting.channel, prompt, &mut waiting.held).await {
+                    // It ended while it was asked: the next one is.
+                    Some(unanswered) => prompt = unanswered,
+                    None => return Ok(()),
+                }
+            } else if self.waiting.iter().all(Waiting::is_gone) {
+                let next = self.next().await?;
+                self.waiting.push(next);
+            } else if self.waiting.iter().any(Waiting::is_silent) {
+                self.waiting.iter_mut().for_each(|w| w.heard = false);
+            } else {
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    /// Accepts a channel and hears for a while what it wants: one that says nothing holds up no other that has a terminal.
+    async fn hear(&mut self, at: usize) -> Result<(), EndReason> {
+        if let Some(waiting) = self.waiting.get_mut(at) {
+            waiting.heard = true;
+            if let Some(reply) = waiting.reply.take() {
+                reply.accept().await;
+            }
+            let _ = tokio::time::timeout(SILENCE, relay::hold(&mut waiting.channel, &mut waiting.held)).await;
+        }
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            self.waiting.push(seated(arrival)?);
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    fn is_gone(&self) -> bool {
+        self.held.gone || self.seat.closed().is_cancelled()
+    }
+
+    /// It lives and has not said yet what it wants.
+    fn is_silent(&self) -> bool {
+        !self.is_gone() && !self.held.asked && !self.held.is_full()
+    }
+
+    /// It lives, has a terminal, and somebody who can still type.
+    fn can_be_asked(&self) -> bool {
+        !self.is_gone() && self.held.pty && !self.held.messages.iter().any(|m| matches!(m, ChannelMsg::Eof))
+    }
+}
+
+fn seated(arrival: Arrival) -> Result<Waiting, EndReason> {
+    match arrival {
+        Arrival::Channel { channel, reply, seat } => Ok(Waiting { channel, reply: Some(reply), held: Held::default(), heard: false, seat }),
+        Arrival::Left(why) => Err(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_is_heard_at_once_whatever_waits_to_be_read() {
+        let mut seats = Seats::new(2);
+        let (first, second) = (seats.take(1).unwrap(), seats.take(2).unwrap());
+        assert!(seats.take(3).is_none(), "the limit holds");
+        // However often a client says it, and of whatever.
+        for n in 0..100_000 {
+            seats.closed(n + 10);
+        }
+        assert!(!first.closed().is_cancelled() && !second.closed().is_cancelled());
+        seats.closed(2);
+        assert!(second.closed().is_cancelled() && !first.closed().is_cancelled());
+    }
+
+    #[test]
+    fn seats_are_free_again_and_nothing_is_kept_of_those_who_left() {
+        let mut seats = Seats::new(3);
+        for n in 0..10_000 {
+            let seat = seats.take(n).unwrap();
+            // Some are closed by the client, some end without its saying so.
+            if n % 2 == 0 {
+                seats.closed(n);
+            }
+            drop(seat);
+        }
+        assert!(seats.closing.len() <= 3, "{}", seats.closing.len());
     }
 }

@@ -13,7 +13,8 @@ use super::registry::Place;
 use super::run::{self, Run};
 use crate::authz::Reach;
 use crate::clock::Time;
-use crate::custody::StandsOn;
+use crate::custody::{self, StandsOn};
+use crate::fault::{Fault, Kind};
 use crate::model::{EndReason, Event, EventName, SessionId};
 use crate::relay::{self, Counters, End, Outcome, Pump, Witness};
 use crate::target::Connection;
@@ -83,12 +84,12 @@ pub(super) async fn live(
             Ok(()) = bell.changed() => match rooms.custody.still(stands_on.clone()).await {
                 Ok(Some(reach)) => { session.reach.send_replace(reach); }
                 Ok(None) => break (EndReason::Withdrawn, words(EndReason::Withdrawn).to_owned()),
-                Err(e) => break (EndReason::Broker, format!("it could not be checked whether this is still allowed: {e}")),
+                Err(e) => break unchecked(&e),
             },
             () = until(rooms, deadline) => match rooms.custody.still(stands_on.clone()).await {
                 Ok(Some(reach)) => { session.reach.send_replace(reach); }
                 Ok(None) => break (EndReason::Limit, "the time that is granted for it is over".to_owned()),
-                Err(e) => break (EndReason::Broker, format!("it could not be checked whether this is still allowed: {e}")),
+                Err(e) => break unchecked(&e),
             },
             () = tokio::time::sleep(LOOK) => if session.connection.is_closed() {
                 break (EndReason::HostLost, "the connection to the host broke off".to_owned());
@@ -130,7 +131,7 @@ impl Session<'_> {
             reach: self.reach.subscribe(),
             counters: Arc::clone(&self.counters),
             witness: Witness::new(self.rooms.log.clone(), self.base.clone()),
-            client_closed: waiting.closed.clone(),
+            client_closed: waiting.seat.closed().clone(),
             ending: self.ending.subscribe(),
         };
         let counted = Counted::one(&self.counters);
@@ -226,6 +227,16 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.channels.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Why a session ends of which it is not known whether it is still allowed. What is wrong with the broker's database in
+/// particular is its operator's to read.
+fn unchecked(e: &custody::Error) -> (EndReason, String) {
+    let text = match e.kind() {
+        Kind::Tampered => "the broker's database does not verify, so the session ends".to_owned(),
+        _ => format!("it could not be checked whether this is still allowed: {e}"),
+    };
+    (EndReason::Broker, text)
 }
 
 /// What the person reads.

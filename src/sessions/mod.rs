@@ -1,6 +1,7 @@
 //! The living room: sessions that people opened, each a task that owns one connection to one host. Reaches the vault
 //! only through custody, and never sees a secret but to pass on what a person types for a prompt of the host.
 
+mod arrears;
 mod ask;
 mod hall;
 mod live;
@@ -8,7 +9,8 @@ mod open;
 mod registry;
 mod run;
 
-pub use hall::{Arrival, Seat};
+pub use arrears::Arrears;
+pub use hall::{Arrival, Seat, Seats};
 pub use open::{Rooms, Visit, open};
 pub use registry::{Entrance, Live, LiveConnection, Place, Registry};
 pub use run::{Piece, Run, RunEnd, is_granted};

@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use russh::{Disconnect, server};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::arrears::Arrears;
 use super::hall::{Arrival, Hall};
 use super::live::{self, Ended};
 use super::registry::{Entrance, Registry};
 use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
-use crate::custody::{self, Asked, Custody, LeaseEnd, StandsOn, Warrant};
-use crate::fault::{Fault, Kind};
+use crate::custody::{self, Asked, Custody, LeaseEnd, SessionEnd, StandsOn, Warrant};
+use crate::fault::{Calling, Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
 use crate::relay;
 use crate::target::{self, Connection, Error as TargetError, Prompt};
@@ -40,6 +41,8 @@ pub struct Rooms {
     pub clock: Clock,
     /// Limits of the host side.
     pub target: target::Config,
+    /// Ends that could not be recorded yet.
+    pub arrears: Arrears,
 }
 
 /// A person who signed in and wants to a host.
@@ -58,6 +61,8 @@ pub struct Visit {
     pub credential: Option<Name>,
     /// From where.
     pub client: SocketAddr,
+    /// How the client calls the broker, for what is to be done.
+    pub calling: Calling,
     /// What comes from the client.
     pub arrivals: mpsc::Receiver<Arrival>,
     /// To say goodbye to the client.
@@ -105,7 +110,7 @@ impl Halt {
     }
 
     /// The sentence and the hint for the person.
-    fn sentence(&self, host: &Name, session: SessionId) -> String {
+    fn sentence(&self, host: &Name, session: SessionId, calling: &Calling) -> String {
         let operator = || Some(format!("tell whoever runs this broker; its log knows more under {session}"));
         let (text, hint) = match self {
             // What is wrong with the broker itself is its operator's to read: the person gets no paths and no figures.
@@ -123,7 +128,7 @@ impl Halt {
             Self::Left(_) | Self::Told(_) => (self.to_string(), None),
         };
         match hint {
-            Some(hint) => format!("{text}\nhint: {hint}"),
+            Some(hint) => format!("{text}\nhint: {}", calling.pastable(&hint)),
             None => text,
         }
     }
@@ -146,11 +151,11 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 }
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
-    let Visit { user, user_name, key, workspace, host, credential, client, arrivals, handle } = visit;
+    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle } = visit;
     let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
-    let bell = rooms.guard.listen();
+    let mut bell = rooms.guard.listen();
     let began = rooms.clock.now();
     // Not raced with the client's leaving: a permit that is being witnessed gets its end recorded, too.
     let warrant = match rooms.custody.warrant(asked).await {
@@ -158,7 +163,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         Err(e) => {
             let halt = Halt::from(e);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
-            tell(&mut hall, &halt.sentence(&host, id)).await;
+            tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
             let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
             return;
         }
@@ -169,10 +174,12 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         user,
         host: warrant.host.id,
         host_name: warrant.host.name.clone(),
+        credential: warrant.credential.id,
+        login: warrant.credential.username.clone(),
         client: client.to_string(),
         started_at: rooms.clock.now(),
     };
-    let mut place = rooms.registry.enter(entrance, &warrant.credential);
+    let mut place = rooms.registry.enter(entrance);
     let (prompts, mut questions) = mpsc::channel(1);
     let outcome = tokio::select! {
         outcome = journey(&rooms, warrant, prompts, &progress) => outcome,
@@ -180,9 +187,16 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         left = hall.keep(&mut questions) => Err(Halt::Left(left)),
         why = place.told_to_end() => Err(Halt::Told(why)),
     };
-    match outcome {
+    let stands_on = |host: &Host| StandsOn { session: id, user, key, host: host.id, client, began };
+    let outcome = match outcome {
         Ok(opened) => {
-            let stands_on = StandsOn { user, key, host: opened.host.id, client, began };
+            let stands_on = stands_on(&opened.host);
+            still_granted(&rooms, stands_on.clone(), &mut bell, opened).await.map(|opened| (stands_on, opened))
+        }
+        Err(halt) => Err(halt),
+    };
+    match outcome {
+        Ok((stands_on, opened)) => {
             let ended = live::live(&rooms, id, stands_on, opened, &mut hall, &mut place, bell).await;
             let (text, reason) = (ended.text.clone(), ended.reason);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
@@ -196,13 +210,35 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
             close_lease(&rooms, id, &progress, &halt.to_string()).await;
             record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &halt.to_string()).await;
             if !matches!(halt, Halt::Left(_)) {
-                tell(&mut hall, &halt.sentence(&host, id)).await;
+                tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
             }
         }
     }
     // Only now: whoever waits for the session's end finds it recorded.
     drop(place);
     let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
+}
+
+/// What was withdrawn or narrowed while the host was dialled counts before anything is started there.
+async fn still_granted(rooms: &Rooms, stands_on: StandsOn, bell: &mut watch::Receiver<u64>, mut opened: Opened) -> Result<Opened, Halt> {
+    if !bell.has_changed().unwrap_or(false) {
+        return Ok(opened);
+    }
+    bell.mark_unchanged();
+    match rooms.custody.still(stands_on).await {
+        Ok(Some(reach)) => {
+            opened.reach = reach;
+            Ok(opened)
+        }
+        Ok(None) => {
+            opened.connection.close().await;
+            Err(Halt::Told(EndReason::Withdrawn))
+        }
+        Err(e) => {
+            opened.connection.close().await;
+            Err(e.into())
+        }
+    }
 }
 
 /// The journey of a warrant: dialed and proven, leased, signed in, wiped, recorded.
@@ -302,8 +338,16 @@ async fn record_end(rooms: &Rooms, session: SessionId, progress: &Shared, name: 
     if name == EventName::SessionRefused {
         event.outcome = crate::model::Outcome::Failure;
     }
-    if let Err(error) = rooms.custody.ended(session, event, ended.reason, ended.exit_status, ended.bytes_in, ended.bytes_out).await {
+    let end = SessionEnd {
+        at: rooms.clock.now(),
+        reason: ended.reason,
+        exit_status: ended.exit_status,
+        bytes_in: ended.bytes_in,
+        bytes_out: ended.bytes_out,
+    };
+    if let Err(error) = rooms.custody.ended(session, event.clone(), end).await {
         tracing::error!(target: "keyward::sessions", %session, %error, "the end of a session was not recorded");
+        rooms.arrears.owe(rooms.custody.clone(), session, event, end);
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::run::Run;
 use crate::authz::Reach;
 use crate::clock::Time;
-use crate::model::{Credential, CredentialId, EndReason, HostId, Login, Name, SessionId, UserId};
+use crate::model::{CredentialId, EndReason, HostId, Login, Name, SessionId, UserId};
 use crate::relay::Counters;
 
 /// Runs that may wait for one session to take them up.
@@ -79,6 +79,10 @@ pub struct Entrance {
     pub host: HostId,
     /// Its name.
     pub host_name: Name,
+    /// With which credential.
+    pub credential: CredentialId,
+    /// Its account on the host.
+    pub login: Login,
     /// From where.
     pub client: String,
     /// Since when.
@@ -126,12 +130,11 @@ impl std::fmt::Debug for Registry {
 
 impl Registry {
     /// Enters a session.
-    pub fn enter(&self, entrance: Entrance, credential: &Credential) -> Place {
-        let Entrance { id, user, host, host_name, client, started_at } = entrance;
+    pub fn enter(&self, entrance: Entrance) -> Place {
+        let Entrance { id, user, host, host_name, credential, login, client, started_at } = entrance;
         let counters = Arc::new(Counters::default());
         let (end, ended) = watch::channel(None);
         if let Ok(mut all) = self.all.lock() {
-            let (login, credential) = (credential.username.clone(), credential.id);
             let counters = Arc::clone(&counters);
             all.insert(id, Entry { user, host, credential, client, started_at, login, host_name, connection: None, counters, end });
         }
@@ -243,5 +246,18 @@ impl Drop for Place {
             all.remove(&self.id);
         }
         self.registry.left.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+impl Place {
+    /// As if a session's connection stood: for the tests of those who use one.
+    pub(crate) fn stands_for_a_test(&self, reach: watch::Receiver<Reach>) -> mpsc::Receiver<Run> {
+        self.stands(reach)
+    }
+
+    /// As if it fell.
+    pub(crate) fn falls_for_a_test(&self) {
+        self.falls();
     }
 }

@@ -5,8 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Error;
 use crate::model::{Agent, AgentId, AgentLimits, Name, UserId};
 
-const COLUMNS: &str =
-    "id, name, owner, public_key, fingerprint, token_sha256 IS NOT NULL, require_signature, max_pending, per_minute, max_output, created_at";
+const COLUMNS: &str = "id, name, owner, public_key, fingerprint, token_sha256 IS NOT NULL, require_signature, max_pending, per_minute, max_output, created_at";
 
 fn agent(r: &Row<'_>) -> rusqlite::Result<Agent> {
     Ok(Agent {

@@ -547,6 +547,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_write_that_was_given_up_is_not_done_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_millis(50) }).unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (began, begins) = oneshot::channel();
+        // The disk is slow: this write holds up all others until the test lets it go on.
+        let slow = store.append(move |c| -> Result<(), Error> {
+            let _ = began.send(());
+            let _ = wait.recv();
+            Ok(c.execute("INSERT INTO meta VALUES('slow', x'01')", []).map(drop)?)
+        });
+        let given_up = async {
+            begins.await.unwrap();
+            store.append(|c| -> Result<(), Error> { Ok(c.execute("INSERT INTO meta VALUES('late', x'01')", []).map(drop)?) }).await
+        };
+        let (slow, given_up) = tokio::join!(slow, given_up);
+        assert!(matches!(given_up, Err(Error::Slow(_))), "whoever waited was told that nothing happened");
+        assert!(matches!(slow, Err(Error::Slow(_))));
+        go.send(()).unwrap();
+        // When the writer has worked off what waited, the one that it had begun is there, and the other one is not.
+        store.checkpoint().await.unwrap();
+        let found: Vec<String> = store
+            .read(|c| -> Result<Vec<String>, Error> {
+                Ok(c.prepare("SELECT key FROM meta WHERE key IN ('slow', 'late')")?
+                    .query_map([], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?)
+            })
+            .await
+            .unwrap();
+        assert_eq!(found, ["slow"]);
+    }
+
+    #[tokio::test]
     async fn a_closed_store_says_so() {
         let (_dir, store) = temporary();
         store.close();

@@ -112,7 +112,8 @@ const COLUMNS: &str = "id, plan, step, steps, agent, agent_name, user, user_name
 fn proposal(r: &Row<'_>) -> rusqlite::Result<ProposalRow> {
     let count = |i: usize| -> rusqlite::Result<u64> { Ok(r.get::<_, i64>(i)?.try_into().unwrap_or(0)) };
     let env: String = r.get(14)?;
-    let env = serde_json::from_str(&env).map_err(|e| rusqlite::Error::FromSqlConversionFailure(14, rusqlite::types::Type::Text, Box::new(e)))?;
+    let env =
+        serde_json::from_str(&env).map_err(|e| rusqlite::Error::FromSqlConversionFailure(14, rusqlite::types::Type::Text, Box::new(e)))?;
     Ok(ProposalRow {
         id: r.get(0)?,
         plan: r.get(1)?,

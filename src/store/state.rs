@@ -58,6 +58,15 @@ pub fn read(connection: &Connection) -> Result<Sealed, Error> {
     Ok(Sealed { epoch, digest: digest(connection)?, mac })
 }
 
+/// How many changes were sealed.
+///
+/// # Errors
+/// What SQLite says.
+pub fn epoch(connection: &Connection) -> Result<u64, Error> {
+    let epoch: Option<i64> = connection.query_row("SELECT epoch FROM state_seal WHERE one = 1", [], |row| row.get(0)).optional()?;
+    u64::try_from(epoch.unwrap_or(0)).map_err(|_| Error::Malformed("the state's epoch".to_owned()))
+}
+
 /// Refuses if the state in the open transaction is not the one that was sealed last.
 pub(super) fn check(connection: &Connection, seal: &dyn StateSeal) -> Result<(), Error> {
     match seal.holds(&read(connection)?) {

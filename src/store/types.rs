@@ -4,8 +4,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use crate::clock::Time;
 use crate::model::{
-    ActDigest, AgentId, CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, Login, Name, PlanId, ProposalId, Role, Scope, SessionId,
-    Stage, UserId,
+    ActDigest, AgentId, CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, Login, Name, PlanId, ProposalId, Role, Scope,
+    SessionId, Stage, UserId,
 };
 
 macro_rules! as_text {
@@ -23,7 +23,21 @@ macro_rules! as_text {
     )*};
 }
 as_text!(
-    UserId, GroupId, HostId, CredentialId, GrantId, SessionId, AgentId, ProposalId, PlanId, Name, Login, Role, CredentialKind, EndReason, Stage
+    UserId,
+    GroupId,
+    HostId,
+    CredentialId,
+    GrantId,
+    SessionId,
+    AgentId,
+    ProposalId,
+    PlanId,
+    Name,
+    Login,
+    Role,
+    CredentialKind,
+    EndReason,
+    Stage
 );
 
 impl ToSql for ActDigest {

@@ -34,11 +34,11 @@ pub fn insert(c: &Connection, u: &User) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Duplicate`] that names what has it.
 pub fn name_is_free(c: &Connection, name: &Name) -> Result<(), Error> {
-    for (table, what) in [("users", "user"), ("agents", "agent"), ("groups", "group"), ("hosts", "host")] {
+    for (table, what) in [("users", "a user"), ("agents", "an agent"), ("groups", "a group"), ("hosts", "a host")] {
         let taken: bool =
             c.prepare_cached(&format!("SELECT EXISTS(SELECT 1 FROM {table} WHERE name = ?1)"))?.query_row([name], |r| r.get(0))?;
         if taken {
-            return Err(Error::Duplicate(format!("a {what} named {name}")));
+            return Err(Error::Duplicate(format!("{what} named {name}")));
         }
     }
     Ok(())

@@ -99,9 +99,9 @@ impl Error {
     /// The hint for a host with this name.
     pub fn hint_for(&self, host: &crate::model::Name) -> Option<String> {
         match self {
-            Self::NotPinned { .. } => Some(format!("an admin checks and pins it: keyward host trust {host}")),
+            Self::NotPinned { .. } => Some(format!("an admin checks and pins it, with `host trust {host}`")),
             Self::KeyChanged { .. } => {
-                Some(format!("nothing was sent to it. If the change is legitimate, an admin runs: keyward host trust {host}"))
+                Some(format!("nothing was sent to it. If the change is legitimate, an admin pins the new key, with `host trust {host}`"))
             }
             Self::Refused { .. } => {
                 Some("it was tried once and is not tried again: check it with whoever keeps this credential".to_owned())

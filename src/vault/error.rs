@@ -188,7 +188,7 @@ impl Fault for Error {
             Self::Password(_) => Some("a password is text of at most 1024 bytes, without NUL".to_owned()),
             Self::StalePermit | Self::Busy | Self::Disconnected | Self::Sign(SignFault::Late) => Some("connect again".to_owned()),
             Self::NotBound => Some("attach it: keyward credential attach NAME --host HOST".to_owned()),
-            Self::HostKeyNotPinned { .. } => Some("an admin checks and pins it: keyward host trust HOST".to_owned()),
+            Self::HostKeyNotPinned { .. } => Some("an admin checks and pins it, with `host trust HOST`".to_owned()),
             Self::NoCredential | Self::NotTheirs => Some("see what there is: keyward credential list".to_owned()),
             Self::NoHost => Some("see what there is: keyward host list".to_owned()),
             Self::Sign(_) | Self::System(_) | Self::Misused(_) => None,

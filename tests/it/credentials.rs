@@ -6,7 +6,7 @@ use crate::world::fake::{CODE, Deed, Fake};
 use crate::world::keys::Key;
 use crate::world::sshd::accepted;
 use crate::world::terminal::Terminal;
-use crate::world::{Outcome, Scene, Way, eventually, nonce};
+use crate::world::{Outcome, Scene, Way, eventually, nonce, run};
 
 const PASSWORD_ONLY: &str = "PasswordAuthentication yes\nKbdInteractiveAuthentication no\nPubkeyAuthentication no\nUsePAM yes\n";
 const INTERACTIVE_ONLY: &str = "PasswordAuthentication no\nKbdInteractiveAuthentication yes\nPubkeyAuthentication no\nUsePAM yes\n";
@@ -245,6 +245,129 @@ fn nobody_to_ask_is_a_refusal_and_never_an_empty_answer() {
     let errors = refused(&crate::world::run(scene.alice.ssh(&["-l", "web-2", "through", "true"]), ""));
     assert!(errors.contains("One-time code"), "{errors}");
     assert_eq!(scene.broker.ended_session()["end_reason"], "refused");
+}
+
+#[test]
+fn a_question_is_asked_again_when_the_channel_that_was_asked_dies() {
+    let (scene, fake) = asking_for_a_code();
+    // One connection without a channel of its own, which others share.
+    let master = scene.alice.ssh(&["-N", "-o", "ControlMaster=yes", "-l", "web-2", "through"]);
+    let _master = crate::world::Process::start(master);
+    let shared = || run(scene.alice.ssh(&["-O", "check", "through"]), "").status == Some(0);
+    eventually("the connection is there", || shared().then_some(()));
+    let client = || Terminal::start(&scene.alice.ssh(&["-tt", "-l", "web-2", "through", "true"]), 24, 80);
+    let mut first = client();
+    first.until("One-time code: ");
+    drop(first);
+    let mut second = client();
+    second.until("One-time code: ");
+    second.write(&format!("{CODE}\r"));
+    second.until("inside");
+    let (status, screen) = second.end();
+    assert_eq!(status.code(), Some(3), "{screen}");
+    assert_eq!(fake.attempts(), 1, "one sign-in, one question");
+}
+
+/// A client that takes whatever host key it is shown: this broker's is the test's own.
+struct Trusting;
+
+impl russh::client::Handler for Trusting {
+    type Error = russh::Error;
+    async fn check_server_key(&mut self, _: &russh::keys::PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+}
+
+/// Waits until this is on the channel.
+async fn shown(channel: &mut russh::Channel<russh::client::Msg>, text: &str) {
+    let mut seen = String::new();
+    while !seen.contains(text) {
+        match channel.wait().await {
+            Some(russh::ChannelMsg::Data { data }) => seen.push_str(&String::from_utf8_lossy(&data)),
+            Some(_) => {}
+            None => panic!("the channel ended before {text:?} was there: {seen}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_question_goes_past_a_channel_without_a_terminal() {
+    let (scene, fake) = asking_for_a_code();
+    let work = async {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", scene.broker.port())).await.unwrap();
+        let mut client = russh::client::connect_stream(std::sync::Arc::default(), stream, Trusting).await.unwrap();
+        let key = russh::keys::load_secret_key(&scene.alice.key.path, None).unwrap();
+        let key = russh::keys::PrivateKeyWithHashAlg::new(std::sync::Arc::new(key), None);
+        assert!(client.authenticate_publickey("web-2", key).await.unwrap().success());
+        // The first one's command comes after the second one's opening, so the broker knows of both when it looks for a terminal.
+        let plain = async {
+            let plain = client.channel_open_session().await.unwrap();
+            plain.exec(false, "true").await.unwrap();
+            plain
+        };
+        let terminal = async {
+            let terminal = client.channel_open_session().await.unwrap();
+            terminal.request_pty(false, "xterm", 80, 24, 0, 0, &[]).await.unwrap();
+            terminal.exec(false, "true").await.unwrap();
+            terminal
+        };
+        let (_plain, mut terminal) = tokio::join!(plain, terminal);
+        shown(&mut terminal, "One-time code: ").await;
+        terminal.data(format!("{CODE}\r").as_bytes()).await.unwrap();
+        shown(&mut terminal, "inside").await;
+    };
+    tokio::time::timeout(crate::world::PATIENCE, work).await.expect("in time");
+    assert_eq!(fake.attempts(), 1);
+}
+
+#[test]
+fn a_default_that_was_replaced_stays_open_to_whoever_names_it_until_it_is_detached() {
+    let scene = Scene::new();
+    let other = Key::new(scene.dir().join("other"));
+    scene.host.authorize(&[&scene.deploy, &other]);
+    scene.broker.does_with(&["credential", "add", "other", "--scope", "workspace", "--username", NAME, "--key", "-"], other.private());
+    let through = |selector: &str| run(scene.alice.ssh(&["-l", selector, "through", "true"]), "");
+    let used = || (scene.host.sign_ins_with(&scene.deploy), scene.host.sign_ins_with(&other));
+    scene.broker.does(&["credential", "attach", "other", "--host", "web-1"]);
+    through("web-1").ok();
+    assert_eq!(used(), (0, 1), "the new default signs in");
+    through("deploy@web-1").ok();
+    assert_eq!(used(), (1, 1), "the old one does for whoever names it");
+    scene.broker.does(&["credential", "detach", "deploy", "--host", "web-1"]);
+    refused(&through("deploy@web-1"));
+    through("web-1").ok();
+    assert_eq!(used(), (1, 2), "the default is what it was");
+    scene.broker.does(&["credential", "detach", "other", "--host", "web-1"]);
+    refused(&through("other@web-1"));
+    refused(&through("web-1"));
+    assert_eq!(used(), (1, 2));
+    scene.broker.refuses(&["credential", "detach", "deploy", "--host", "web-1"]);
+    // Attached again it is the default again.
+    scene.broker.does(&["credential", "attach", "deploy", "--host", "web-1"]);
+    through("web-1").ok();
+    assert_eq!(used(), (2, 2));
+}
+
+#[test]
+fn what_an_admin_attaches_for_themselves_is_nobody_elses() {
+    let scene = Scene::new();
+    let spare = Key::new(scene.dir().join("spare"));
+    scene.host.authorize(&[&scene.deploy, &spare]);
+    scene.broker.does_with(&["credential", "add", "spare", "--scope", "workspace", "--username", NAME, "--key", "-"], spare.private());
+    scene.broker.does(&["credential", "attach", "spare", "--host", "web-1", "--mine"]);
+    scene.grant("root", "web-1");
+    run(scene.owner.ssh(&["-l", "web-1", "through", "true"]), "").ok();
+    assert_eq!(scene.host.sign_ins_with(&spare), 1, "the owner's own choice");
+    run(scene.alice.ssh(&["-l", "web-1", "through", "true"]), "").ok();
+    assert_eq!(scene.host.sign_ins_with(&scene.deploy), 1, "everybody else has the host's default");
+    refused(&run(scene.alice.ssh(&["-l", "spare@web-1", "through", "true"]), ""));
+    let unseen = scene.alice.verb("alice", "credential attach spare --host web-1 --mine", "");
+    assert_eq!(unseen.status, Some(1), "{unseen:?}");
+    assert_eq!(scene.host.sign_ins_with(&spare), 1);
+    // Given to all, it is there for all.
+    scene.broker.does(&["credential", "attach", "spare", "--host", "web-1"]);
+    run(scene.alice.ssh(&["-l", "spare@web-1", "through", "true"]), "").ok();
+    assert_eq!(scene.host.sign_ins_with(&spare), 2);
 }
 
 /// Credentials that the host was shown: asking what it offers is not one.

@@ -150,6 +150,25 @@ fn an_interrupt_stops_it_in_order() {
 }
 
 #[test]
+fn a_client_of_the_local_door_that_says_nothing_holds_up_no_stop() {
+    let mut scene = Scene::new();
+    let silent = std::os::unix::net::UnixStream::connect(scene.broker.home().join("control.sock")).unwrap();
+    // And one that began to say something.
+    let mut halfway = std::os::unix::net::UnixStream::connect(scene.broker.home().join("control.sock")).unwrap();
+    std::io::Write::write_all(&mut halfway, b"H\0\0").unwrap();
+    // A verb that came after them is answered: the door has let both in.
+    scene.broker.does(&["status"]);
+    let told = std::time::Instant::now();
+    scene.broker.signal(Signal::TERM);
+    assert_eq!(scene.broker.wait().code(), Some(0), "{}", scene.broker.log());
+    // They would have half a minute to say what they want.
+    assert!(told.elapsed() < std::time::Duration::from_secs(20), "{:?}", told.elapsed());
+    drop((silent, halfway));
+    scene.broker.serve();
+    assert!(scene.broker.audit().iter().any(|e| e["event"] == "daemon.stopped"));
+}
+
+#[test]
 fn two_brokers_live_side_by_side() {
     let dir = folder();
     let owner = Client::new(&dir.path().join("owner"));

@@ -109,3 +109,30 @@ fn new_connections_are_refused_while_room_for_the_audit_log_is_left() {
     scene.alice.exec(Way::Through, "true").ok();
     assert!(database::whole(&scene.broker.home()));
 }
+
+#[test]
+fn an_end_that_a_full_disk_swallowed_is_recorded_when_there_is_room_again() {
+    let (disk, scene) = scene("0B");
+    let live = scene.alice.stay(Way::Through, &[], "echo ready; exec cat");
+    assert_eq!(live.lines.next().as_deref(), Some("ready"));
+    let session = scene.broker.only_session()["id"].as_str().unwrap().to_owned();
+    disk.fill(0);
+    // Until what is left in the database's own pages is used up.
+    let mut refusals = 0;
+    while refusals < 3 {
+        refusals += usize::from(scene.alice.exec(Way::Through, "true").status != Some(0));
+    }
+    live.process.signal(rustix::process::Signal::KILL);
+    crate::world::eventually("the end could not be recorded", || {
+        scene.broker.log().lines().any(|l| l.contains("the end of a session was not recorded") && l.contains(&session)).then_some(())
+    });
+    disk.empty();
+    let ended = crate::world::eventually("the end is recorded by the daemon that lives", || {
+        Some(scene.broker.json(&["session", "show", &session])).filter(|s| !s["ended_at"].is_null())
+    });
+    assert_eq!(ended["end_reason"], "client_lost", "{ended}");
+    let ends: Vec<_> =
+        scene.broker.audit().into_iter().filter(|e| e["event"] == "session.ended" && e["session"] == session.as_str()).collect();
+    assert_eq!(ends.len(), 1, "{ends:#?}");
+    assert_eq!(ends[0]["detail"]["ended_at"], ended["ended_at"], "it says when it was, not when there was room: {ends:#?}");
+}

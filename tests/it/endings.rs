@@ -1,10 +1,15 @@
 //! Whoever goes first: the client, the host, the broker, or the permission. The others are told, and the record says why.
 
+use std::process::Stdio;
+
 use rustix::process::Signal;
 
 use crate::world::client::Stay;
+use crate::world::fake::Gate;
+use crate::world::keys::Key;
 use crate::world::process::{exists, kill_tree};
-use crate::world::{Scene, Way, eventually};
+use crate::world::terminal::Terminal;
+use crate::world::{Process, Scene, Way, eventually};
 
 /// A command on the host that says its process id and then lives as long as its channel.
 fn stay(scene: &Scene) -> (Stay, u32) {
@@ -182,4 +187,79 @@ fn a_session_is_listed_while_it_lives() {
     scene.broker.ended_session();
     assert!(scene.broker.live().is_empty());
     assert_eq!(scene.broker.json(&["status"])["live_connections"], 0);
+}
+
+#[test]
+fn what_is_withdrawn_while_the_host_is_dialled_starts_nothing() {
+    let scene = Scene::new();
+    // The same host behind a gate that a test opens.
+    let gate = Gate::before(scene.host.port);
+    scene.broker.does(&["host", "add", "web-2", &gate.address(), "--credential", "deploy", "--host-key", &scene.host.host_key.public]);
+    scene.grant("alice", "web-2");
+    let mark = scene.open_place("place").join("mark");
+    let remote = format!("touch {}", mark.display());
+    let mut ssh = scene.alice.ssh(&["-l", "web-2", "through", &remote]);
+    ssh.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = Process::start(ssh);
+    let errors = client.errors();
+    gate.arrived();
+    let grants = scene.broker.json(&["grant", "list"]);
+    let grant = grants.as_array().unwrap().iter().find(|g| g["hosts"] == "web-2").unwrap();
+    scene.broker.does(&["grant", "remove", grant["id"].as_str().unwrap()]);
+    gate.open();
+    assert_eq!(client.wait().code(), Some(255));
+    let errors = String::from_utf8(errors.recv().unwrap()).unwrap();
+    assert!(errors.contains("keyward: your access to this host was withdrawn"), "{errors}");
+    let session = scene.broker.ended_session();
+    assert_eq!(session["end_reason"], "withdrawn");
+    let trail = scene.broker.trail(&session);
+    assert!(!trail.iter().any(|e| e == "channel.opened"), "{trail:?}");
+    assert!(!mark.exists(), "a command ran for whom nothing was granted any more");
+    scene.alice.exec(Way::Through, "true").ok();
+}
+
+#[test]
+fn a_running_command_ends_when_its_own_grant_goes_and_the_session_stays() {
+    let scene = Scene::new();
+    let grants = scene.broker.json(&["grant", "list"]);
+    scene.broker.does(&["grant", "remove", grants[0]["id"].as_str().unwrap()]);
+    let allow = |what: &str| {
+        scene.broker.does(&["grant", "add", "--to", "alice", "--hosts", "web-1", "--allow", what]);
+        let grants = scene.broker.json(&["grant", "list"]);
+        grants.as_array().unwrap().iter().find(|g| g["allow"].to_string().contains(what)).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    allow("sftp");
+    let exec = allow("exec");
+    let (stay, id) = stay(&scene);
+    scene.broker.does(&["grant", "remove", &exec]);
+    assert!(told(stay).contains("keyward: exec is not granted to you here any more"));
+    gone("the command on the host has ended", id);
+    assert_eq!(scene.broker.ended_session()["end_reason"], "client_closed", "what is left of the grants still holds the session");
+    let shell = allow("shell");
+    let mut terminal = Terminal::start(&scene.alice.ssh(&["-tt", "through"]), 24, 80);
+    terminal.write("echo $((6*7))-typed\n");
+    terminal.until("42-typed");
+    scene.broker.does(&["grant", "remove", &shell]);
+    terminal.until("keyward: shell is not granted to you here any more");
+    assert_eq!(terminal.end().0.code(), Some(255));
+}
+
+#[test]
+fn a_removed_key_ends_the_sessions_that_it_signed_in() {
+    let scene = Scene::new();
+    let second = Key::new(scene.dir().join("second"));
+    scene.broker.does(&["user", "key", "add", "alice", &second.public_file().display().to_string()]);
+    let (first, id) = stay(&scene);
+    let identity = format!("IdentityFile={}", second.path.display());
+    // Offered before the one that the configuration names.
+    let mut other = scene.alice.stay(Way::Through, &["-o", &identity], "echo ready; exec cat");
+    assert_eq!(other.lines.next().as_deref(), Some("ready"));
+    scene.broker.does(&["user", "key", "remove", "alice", &scene.alice.key.fingerprint]);
+    assert!(told(first).contains("withdrawn"));
+    gone("the command on the host has ended", id);
+    // What another key of hers opened goes on.
+    use std::io::Write as _;
+    writeln!(other.process.stdin().unwrap(), "still here").unwrap();
+    assert_eq!(other.lines.next().as_deref(), Some("still here"));
+    assert_eq!(other.end().0, Some(0));
 }

@@ -10,8 +10,9 @@
 
 mod world;
 
-mod audit;
 mod approvals;
+mod attacks;
+mod audit;
 mod channels;
 mod commands;
 mod credentials;

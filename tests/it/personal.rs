@@ -66,3 +66,24 @@ fn a_session_with_a_personal_credential_does_not_tell_its_name() {
         assert!(!shown.contains("zebra") && !shown.contains(&mine.fingerprint), "keyward {args:?} shows it:\n{shown}");
     }
 }
+
+#[test]
+fn nobody_adds_a_key_to_a_person_who_keeps_a_credential_of_their_own() {
+    let scene = Scene::new();
+    let [early, late, hers] = ["early", "late", "hers"].map(|name| Key::new(scene.dir().join(name)));
+    let at_the_socket = |key: &Key| scene.broker.verb(&["user", "key", "add", "alice", &key.public_file().display().to_string()]);
+    // Before she keeps anything, whoever runs the broker may.
+    at_the_socket(&early).ok();
+    scene.alice.verb("alice", &format!("credential add zebra --username {NAME} --password --scope personal"), "hunter2hunter2").ok();
+    let refused = at_the_socket(&late);
+    assert_eq!(refused.status, Some(1), "who adds a key to her becomes her: {refused:?}");
+    assert!(refused.errors().contains("only alice may add a key"), "{refused:?}");
+    let keys = || scene.broker.does(&["user", "key", "list", "alice"]);
+    assert!(keys().contains(&early.fingerprint) && !keys().contains(&late.fingerprint));
+    // She herself still may, and others may once she keeps nothing.
+    scene.alice.verb("alice", "user key add alice -", hers.public.as_bytes()).ok();
+    assert!(keys().contains(&hers.fingerprint));
+    scene.alice.verb("alice", "credential delete zebra", "").ok();
+    at_the_socket(&late).ok();
+    assert!(keys().contains(&late.fingerprint));
+}

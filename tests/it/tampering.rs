@@ -155,13 +155,113 @@ fn a_whole_database_from_before_is_noticed_at_the_next_start() {
     let grants = scene.broker.json(&["grant", "list"]);
     scene.broker.does(&["grant", "remove", grants[0]["id"].as_str().unwrap()]);
     scene.broker.stop();
-    std::fs::write(&file, old).unwrap();
+    put_back(&file, &old);
+    is_refused(&scene, &[], "is older than");
+    assert_eq!(scene.host.sign_ins(), 0);
+}
+
+fn put_back(file: &Path, old: &[u8]) {
+    std::fs::write(file, old).unwrap();
     for name in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(Path::new(&format!("{}{name}", file.display())));
     }
-    let outcome =
-        run(scene.broker.command(&["serve", "--listen", "127.0.0.1:0", "--config", &scene.broker.config().display().to_string()]), "");
+}
+
+/// The broker does not start on this home, and says why and what to do.
+#[track_caller]
+fn is_refused(scene: &Scene, flags: &[&str], why: &str) -> String {
+    let config = scene.broker.config().display().to_string();
+    let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--config", &config];
+    args.extend_from_slice(flags);
+    let outcome = run(scene.broker.command(&args), "");
     assert!(matches!(outcome.status, Some(1..)), "an older database was taken for the present one\n{outcome:?}");
-    assert!(outcome.errors().contains("error: ") && outcome.errors().contains("hint: "), "{outcome:?}");
-    assert_eq!(scene.host.sign_ins(), 0);
+    let errors = outcome.errors();
+    assert!(errors.contains("error: ") && errors.contains("hint: ") && errors.contains(why), "{outcome:?}");
+    errors
+}
+
+#[test]
+fn a_whole_database_from_before_is_noticed_without_the_homes_own_checkpoints() {
+    let mut scene = Scene::new();
+    let file = crate::world::database::file(&scene.broker.home());
+    let checkpoints = scene.broker.home().join("checkpoints.jsonl");
+    scene.broker.stop();
+    let (old, old_checkpoints) = (std::fs::read(&file).unwrap(), std::fs::read(&checkpoints).unwrap());
+    scene.broker.serve();
+    let grants = scene.broker.json(&["grant", "list"]);
+    scene.broker.does(&["grant", "remove", grants[0]["id"].as_str().unwrap()]);
+    scene.broker.stop();
+    // All of the home is as it was before; what lies beside the root key is not.
+    put_back(&file, &old);
+    std::fs::write(&checkpoints, &old_checkpoints).unwrap();
+    let errors = is_refused(&scene, &[], ".anchor says");
+    assert!(errors.contains("--accept-rollback"), "{errors}");
+    std::fs::remove_file(&checkpoints).unwrap();
+    is_refused(&scene, &[], ".anchor says");
+    // A home of nothing at all is older, too.
+    std::fs::remove_file(&file).unwrap();
+    put_back(&file, b"");
+    std::fs::remove_file(&file).unwrap();
+    is_refused(&scene, &[], "another vault");
+    put_back(&file, &old);
+    // An operator who means it says so, once, and it is in the log.
+    scene.broker.serve_with(&["--accept-rollback"]);
+    let accepted: Vec<_> = scene.broker.audit().into_iter().filter(|e| e["event"] == "daemon.rollback_accepted").collect();
+    assert_eq!(accepted.len(), 1, "{accepted:#?}");
+    assert!(accepted[0]["reason"].as_str().unwrap().contains("is older than"), "{accepted:#?}");
+    scene.alice.exec(Way::Through, "true").ok();
+    // Killed at once: what was accepted is what is known from now on.
+    scene.broker.kill();
+    scene.broker.serve();
+    scene.broker.does(&["audit", "verify"]);
+    scene.broker.stop();
+    let errors = is_refused(&scene, &["--accept-rollback"], "is not older");
+    assert!(errors.contains("leave it out"), "{errors}");
+    scene.broker.serve();
+    scene.alice.exec(Way::Through, "true").ok();
+}
+
+#[test]
+fn a_rollback_that_is_accepted_leaves_a_log_that_verifies() {
+    let mut scene = Scene::new();
+    let file = crate::world::database::file(&scene.broker.home());
+    scene.broker.stop();
+    let old = std::fs::read(&file).unwrap();
+    scene.broker.serve();
+    scene.alice.exec(Way::Through, "true").ok();
+    scene.broker.stop();
+    put_back(&file, &old);
+    // The home's own checkpoints tell of it here: they are laid aside, not lost.
+    is_refused(&scene, &[], "checkpoints.jsonl says");
+    scene.broker.serve_with(&["--accept-rollback"]);
+    scene.broker.does(&["audit", "verify"]);
+    let aside = std::fs::read_dir(scene.broker.home())
+        .unwrap()
+        .flatten()
+        .filter(|e| e.file_name().to_string_lossy().starts_with("checkpoints.jsonl.before-"))
+        .count();
+    assert_eq!(aside, 1);
+    scene.broker.stop();
+    scene.broker.serve();
+    scene.broker.does(&["audit", "verify"]);
+}
+
+#[test]
+fn a_forged_row_keeps_no_session_alive() {
+    let scene = Scene::new();
+    let grants = scene.broker.json(&["grant", "list"]);
+    scene.broker.does(&["grant", "remove", grants[0]["id"].as_str().unwrap()]);
+    scene.broker.does(&["grant", "add", "--to", "alice", "--hosts", "web-1", "--allow", "exec", "--max-session", "3s"]);
+    let stay = scene.alice.stay(Way::Through, &[], "echo ready; exec cat");
+    assert_eq!(stay.lines.next().as_deref(), Some("ready"));
+    let most: i64 = open(&scene.broker.home()).query_row("SELECT max_session FROM grants", [], |row| row.get(0)).unwrap();
+    edit(&scene.broker.home(), "UPDATE grants SET max_session = NULL");
+    let (status, errors) = stay.end();
+    assert_eq!(status, Some(255), "{errors}");
+    assert!(errors.contains("keyward: the broker's database does not verify"), "{errors}");
+    assert!(!errors.contains(&scene.broker.home().display().to_string()), "the broker's folders are nobody's business: {errors}");
+    edit(&scene.broker.home(), &format!("UPDATE grants SET max_session = {most}"));
+    let session = scene.broker.ended_session();
+    assert_eq!(session["end_reason"], "broker", "{session}");
+    assert!(scene.broker.trail(&session).iter().any(|e| e == "vault.tampered"), "{:?}", scene.broker.trail(&session));
 }

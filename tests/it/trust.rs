@@ -120,6 +120,28 @@ fn a_person_comes_in_with_any_of_their_keys_until_it_is_removed() {
 }
 
 #[test]
+fn offering_somebodys_public_key_locks_nobody_out() {
+    let limits = "[limits]\nfailures_per_person = \"2/h\"\nfailures_per_address = \"1000/s\"\n".to_owned();
+    let scene = Scene::with(Settings { config: limits, ..Settings::default() });
+    // Whoever has seen a public key can offer it; only its owner can sign.
+    let shown = scene.dir().join("shown.pub");
+    std::fs::copy(scene.alice.key.public_file(), &shown).unwrap();
+    let config = scene.dir().join("stranger");
+    let known = std::fs::read_to_string(scene.alice.config()).unwrap();
+    std::fs::write(&config, known.replace(&scene.alice.key.path.display().to_string(), &shown.display().to_string())).unwrap();
+    for _ in 0..5 {
+        let mut ssh = crate::world::process::command("ssh");
+        ssh.arg("-v").arg("-F").arg(&config).args(["-o", "LogLevel=DEBUG1", "through", "true"]);
+        let outcome = run(ssh, "");
+        assert!(outcome.status == Some(255) && outcome.errors().contains("Permission denied (publickey"), "{outcome:?}");
+        assert!(outcome.errors().contains("Server accepts key"), "it was offered, and taken for known: {outcome:?}");
+    }
+    let refused = || scene.broker.audit().iter().filter(|e| e["event"] == "signin.refused").count();
+    eventually("all five are recorded", || (refused() == 5).then_some(()));
+    scene.alice.exec(Way::Through, "true").ok();
+}
+
+#[test]
 fn a_grant_allows_what_it_names_and_no_more() {
     let scene = Scene::new();
     let grants = scene.broker.json(&["grant", "list"]);

@@ -39,8 +39,44 @@ fn verbs_say_the_same_over_ssh_and_over_the_socket() {
         let remote = scene.owner.verb("root", words, "");
         assert_eq!(local.status, remote.status, "`{words}`: first at the socket, then over ssh\n{local:?}\n{remote:?}");
         assert_eq!(local.text(), remote.text(), "`{words}`: first at the socket, then over ssh");
-        assert_eq!(local.errors(), remote.errors(), "`{words}`: first at the socket, then over ssh");
+        // But for how the program is called there, so that what is to be done can be pasted.
+        let here = local.errors().replace(&format!("keyward --home {} ", scene.broker.home().display()), "CALL ");
+        let there = remote.errors().replace(&format!("ssh -p {} root@BROKER ", scene.broker.port()), "CALL ");
+        assert_eq!(here, there, "`{words}`: first at the socket, then over ssh");
     }
+}
+
+/// What the line that begins with `hint:` says after its last colon.
+fn hinted(errors: &str) -> String {
+    let hint = errors.lines().find(|l| l.contains("hint: ")).unwrap_or_else(|| panic!("no hint: {errors}"));
+    hint.rsplit(": ").next().unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_hint_can_be_pasted_at_the_door_where_it_is_read() {
+    let scene = Scene::new();
+    let port = scene.broker.port();
+    // At the local door: with the home that was named.
+    let local = hinted(&scene.broker.refuses(&["host", "show", "nothing"]));
+    assert_eq!(local, format!("keyward --home {} host list", scene.broker.home().display()));
+    let mut pasted = crate::world::process::command("sh");
+    let bin = std::path::Path::new(crate::world::broker::KEYWARD).parent().unwrap().display().to_string();
+    pasted.env("PATH", format!("{bin}:{}", crate::world::process::PATH)).args(["-c", &local]);
+    assert!(run(pasted, "").ok().text().contains("web-1"));
+    // Over ssh, from a verb.
+    let there = hinted(&scene.alice.verb("alice", "host show nothing", "").errors());
+    assert_eq!(there, format!("ssh -p {port} alice@BROKER host list"));
+    let usage = hinted(&scene.alice.verb("alice", "host show", "").errors());
+    assert_eq!(usage, format!("ssh -p {port} alice@BROKER host show --help"));
+    let mut pasted = crate::world::process::command("sh");
+    let words = there.replace("ssh ", &format!("ssh -F {} -i {} ", scene.alice.config().display(), scene.alice.key.path.display()));
+    pasted.args(["-c", &words.replace("alice@BROKER", "alice@127.0.0.1")]);
+    assert!(run(pasted, "").ok().text().contains("web-1"));
+    // Over ssh, on the way to a host.
+    scene.broker.does(&["host", "add", "web-2", "192.0.2.1", "--host-key", &scene.host.host_key.public]);
+    scene.grant("alice", "web-2");
+    let errors = crate::credentials::refused(&run(scene.alice.ssh(&["-l", "web-2", "through", "true"]), ""));
+    assert!(errors.contains(&format!("hint: attach one: ssh -p {port} alice@BROKER credential attach NAME --host web-2")), "{errors}");
 }
 
 #[test]

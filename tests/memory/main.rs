@@ -8,6 +8,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
+/// As the release binary has it, for the process in `unwind`.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 #[path = "../it/world/mod.rs"]
 mod world;
 
@@ -16,3 +20,4 @@ mod hardening;
 mod paths;
 mod scan;
 mod secrets;
+mod unwind;

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::process::Stdio;
 
+use rustix::process::Signal;
+
 use crate::scan::{Needle, Scanner};
 use crate::secrets;
 use crate::world::account::{NAME, account};
@@ -37,8 +39,13 @@ struct Watch {
 
 impl Watch {
     fn new(sshd: &'static str, keep: impl FnOnce(&Scene) -> Kept) -> Self {
+        Self::patient(sshd, "2s", keep)
+    }
+
+    /// With a broker that waits so long for a host's answer to the sign-in.
+    fn patient(sshd: &'static str, login_timeout: &str, keep: impl FnOnce(&Scene) -> Kept) -> Self {
         assert!(!cfg!(debug_assertions), "a debug build keeps pieces of secrets on its stacks\nhint: cargo test --release, or make test");
-        let config = "[host]\nhandshake_timeout = \"1s\"\nlogin_timeout = \"2s\"\n".to_owned();
+        let config = format!("[host]\nhandshake_timeout = \"1s\"\nlogin_timeout = \"{login_timeout}\"\n");
         let scene = Scene::bare(Settings { config, ..Settings::default() }, Some(sshd));
         let kept = keep(&scene);
         let mut needles: Vec<Needle> = match &kept {
@@ -213,6 +220,49 @@ impl Watch {
         self.clean("after a connection that would have needed it");
     }
 
+    /// A client whose sign-in the host never answers.
+    fn in_flight(&self, host: &Fake, name: &str) -> Process {
+        let mut client = self.scene.alice.ssh(&["-l", name, "through", "true"]);
+        client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let client = Process::start(client);
+        host.credential();
+        client
+    }
+
+    /// The sign-in is ended by somebody while the host has the credential and does not answer: by a verb, and by the end of
+    /// the broker.
+    fn every_end_in_flight(mut self) {
+        self.give(&["add", "deploy", "--scope", "workspace", "--username", NAME]);
+        let stalling = self.fake("stalling", Deed::Stall);
+        self.add_host("stalling", &stalling.address(), &stalling.host_key);
+
+        let mut client = self.in_flight(&stalling, "stalling");
+        let live = self.scene.broker.live();
+        let [session] = &live[..] else { panic!("{live:#?}") };
+        self.scene.broker.does(&["session", "end", session["id"].as_str().unwrap()]);
+        self.clean("after the session was ended in the middle of the sign-in");
+        assert_eq!(client.wait().code(), Some(255));
+        let ended = self.scene.broker.ended_session();
+        assert_eq!(ended["end_reason"], "ended", "{ended}");
+
+        // A client of the local door that says nothing keeps the daemon for a moment after its last session has ended.
+        let silent = std::os::unix::net::UnixStream::connect(self.scene.broker.home().join("control.sock")).unwrap();
+        let mut client = self.in_flight(&stalling, "stalling");
+        let database = crate::world::database::open(&self.scene.broker.home());
+        let over = |reason: &str| {
+            let count = "SELECT count(*) FROM sessions WHERE end_reason = ?1";
+            database.query_row(count, [reason], |row| row.get::<_, i64>(0)).unwrap() == 1
+        };
+        self.scene.broker.signal(Signal::TERM);
+        crate::world::eventually("the sign-in has ended with the broker", || over("shutdown").then_some(()));
+        self.scene.broker.signal(Signal::STOP);
+        self.clean("after the broker was told to stop in the middle of the sign-in");
+        self.scene.broker.signal(Signal::CONT);
+        assert_eq!(self.scene.broker.wait().code(), Some(0));
+        assert_eq!(client.wait().code(), Some(255));
+        drop(silent);
+    }
+
     /// While the host has it and has not answered, nothing but the packet's own buffer may have been needed; that is gone too.
     fn clean_soon_after_sign_in_began(&self) {
         if matches!(self.kept, Kept::Key(_) | Kept::Locked { .. }) {
@@ -229,6 +279,21 @@ fn a_password_leaves_nothing_on_any_path() {
 #[test]
 fn a_password_for_keyboard_interactive_leaves_nothing_on_any_path() {
     Watch::new(INTERACTIVE, |_| Kept::Password).every_path();
+}
+
+#[test]
+fn a_password_in_flight_leaves_nothing_when_somebody_ends_the_sign_in() {
+    Watch::patient(PASSWORDS, "60s", |_| Kept::Password).every_end_in_flight();
+}
+
+#[test]
+fn a_password_for_keyboard_interactive_in_flight_leaves_nothing_when_somebody_ends_the_sign_in() {
+    Watch::patient(INTERACTIVE, "60s", |_| Kept::Password).every_end_in_flight();
+}
+
+#[test]
+fn a_key_in_flight_leaves_nothing_when_somebody_ends_the_sign_in() {
+    Watch::patient(KEYS, "60s", |scene| Kept::Key(secrets::key(scene.dir(), "key", &["-t", "ed25519"]))).every_end_in_flight();
 }
 
 #[test]

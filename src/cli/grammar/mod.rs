@@ -214,6 +214,9 @@ pub struct ServeArgs {
     /// Where ssh clients connect; overrides the configuration
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// Go on, this once, with a database that is older than what is known of it: after a backup was put back on purpose
+    #[arg(long)]
+    pub accept_rollback: bool,
     /// How to log, on standard error
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: LogFormat,

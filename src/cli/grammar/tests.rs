@@ -19,9 +19,21 @@ fn the_grammar_is_sound() {
 }
 
 #[test]
+fn hints_know_the_verbs_that_both_doors_have() {
+    // `serve` and its like are the local program's alone: over ssh nothing could be pasted for them.
+    let local = ["serve", "mcp", "completions", "help"];
+    let shared: Vec<String> =
+        Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).filter(|name| !local.contains(&name.as_str())).collect();
+    assert_eq!(shared, crate::fault::VERBS, "left: the grammar; right: fault::VERBS");
+}
+
+#[test]
 fn every_verb_of_the_contract_is_known() {
     for words in [
         "status",
+        "mcp",
+        "mcp --agent helper",
+        "mcp --token-file helper.token",
         "user add alice --key a.pub --key - --role admin --uid 1000",
         "user list",
         "user show alice",
@@ -112,7 +124,7 @@ fn no_argument_holds_a_secret() {
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2";
     let words = ["credential", "add", "c", "--username", "u", "--key", key].map(str::to_owned);
     let refused = Cli::try_parse_from(std::iter::once("keyward".to_owned()).chain(words.clone())).unwrap_err();
-    let told = crate::cli::fail::usage(&refused, &words);
+    let told = crate::cli::fail::usage(&refused, &words, &crate::fault::Calling::Local);
     assert!(told.contains("never arguments") && !told.contains("hunter2"), "{told}");
 }
 

@@ -11,10 +11,11 @@ mod tests;
 
 use crate::cli::fail::{Exit, Failure};
 use crate::control::{Data, ProbedView, Reply};
+use crate::fault::Calling;
 use crate::model::printable;
 
 /// How to print.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// One JSON document.
     pub json: bool,
@@ -28,6 +29,8 @@ pub struct Style {
     pub error_color: bool,
     /// The terminal's width; `None`: as wide as it gets.
     pub width: Option<u16>,
+    /// How the program is called at this door, for what notes say is to be done.
+    pub calling: Calling,
 }
 
 /// What goes where.
@@ -56,7 +59,7 @@ pub fn render(reply: &Reply, style: &Style) -> Rendered {
         rendered.stderr.push_str(&line(done));
     }
     for note in &reply.notes {
-        rendered.stderr.push_str(&line(&format!("note: {note}")));
+        rendered.stderr.push_str(&line(&format!("note: {}", style.calling.pastable(note))));
     }
     rendered
 }

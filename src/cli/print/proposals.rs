@@ -105,7 +105,7 @@ pub(super) fn proposal(p: &ProposalView, style: &Style) -> String {
     for warning in &shown.warnings {
         out.push_str(&format!("\ncare: {}", warning.sentence()));
     }
-    let points = render::explain(&command).points;
+    let points = render::explain::explain(&command).points;
     if !points.is_empty() {
         out.push_str("\nwhat a parser says of it (it decides nothing):\n");
         for point in points {

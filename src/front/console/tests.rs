@@ -5,9 +5,9 @@ use crate::control::Door;
 use crate::control::tests::{World, id_of, world};
 
 async fn says(w: &World, who: &str, words: &str, stdin: &[u8], terminal: bool) -> (u32, String, String) {
-    let caller = Caller { user: id_of(who), door: Door::Ssh, client: None, workspace: "default".parse().unwrap() };
+    let caller = Caller { user: id_of(who), key: None, door: Door::Ssh, client: None, workspace: "default".parse().unwrap() };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let screen = Screen { terminal, width: None };
+    let screen = Screen { terminal, width: None, calling: w.desk.over_ssh(&who.parse().unwrap()) };
     let exit = run(&w.desk, caller, words.as_bytes(), stdin, &mut out, &mut err, screen).await;
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
@@ -18,14 +18,15 @@ async fn the_same_verbs_and_the_same_words() {
     let (exit, out, err) = says(&w, "olga", "host add web-1 192.0.2.7 --tag env=prod", b"", false).await;
     assert_eq!((exit, out.as_str()), (0, ""), "{err}");
     assert!(err.starts_with("host web-1 added\nnote: no host key is pinned"), "{err}");
+    assert!(err.contains(": ssh -p 2222 olga@BROKER host trust web-1\n") && !err.contains("keyward "), "{err}");
     let (exit, out, _) = says(&w, "olga", "host list --json", b"", false).await;
     assert_eq!((exit, serde_json::from_str::<serde_json::Value>(&out).unwrap()[0]["name"].as_str()), (0, Some("web-1")));
     let (exit, out, err) = says(&w, "mo", "host show web-1", b"", false).await;
     assert_eq!((exit, out.as_str()), (1, ""));
-    assert_eq!(err, "error: there is no host `web-1`\nhint: see what there is: keyward host list\n");
+    assert_eq!(err, "error: there is no host `web-1`\nhint: see what there is: ssh -p 2222 mo@BROKER host list\n");
     let (exit, _, err) = says(&w, "mo", "host frobnicate", b"", false).await;
     assert_eq!(exit, 2);
-    assert!(err.starts_with("error: ") && err.contains("\nhint: keyward host --help"), "{err}");
+    assert!(err.starts_with("error: ") && err.contains("\nhint: ssh -p 2222 mo@BROKER host --help"), "{err}");
     let (exit, out, _) = says(&w, "olga", "--help", b"", false).await;
     assert!(exit == 0 && out.contains("credential"));
 }

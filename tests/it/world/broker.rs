@@ -77,11 +77,17 @@ impl Broker {
     /// Starts the daemon on this home, which may have served before.
     #[track_caller]
     pub(crate) fn serve(&mut self) {
+        self.serve_with(&[]);
+    }
+
+    /// Starts the daemon on this home with further flags.
+    #[track_caller]
+    pub(crate) fn serve_with(&mut self, flags: &[&str]) {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).expect("the log");
         let mut serve = self.command(&[]);
         // The second time on the same port, so that clients find it again.
         let listen = format!("127.0.0.1:{}", self.port);
-        serve.args(["serve", "--config"]).arg(self.config()).args(["--listen", &listen]);
+        serve.args(["serve", "--config"]).arg(self.config()).args(["--listen", &listen]).args(flags);
         serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).current_dir(&self.dir);
         let mut process = Process::start(serve);
         let lines = process.lines();

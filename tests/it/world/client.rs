@@ -86,6 +86,11 @@ impl Client {
         std::fs::write(&self.config, config).expect("the client's configuration");
     }
 
+    /// The configuration of its `ssh`.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// `ssh ARGS`, to be run; the first argument that is no option is `straight` or `through`.
     pub(crate) fn ssh(&self, args: &[&str]) -> Command {
         self.program("ssh", args)

@@ -50,6 +50,58 @@ impl Silent {
     }
 }
 
+/// A way to a host that stays shut until the test opens it.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    address: SocketAddr,
+    arrived: Receiver<()>,
+    open: Sender<()>,
+}
+
+impl Gate {
+    /// Before the host on this port: the first connection waits at it.
+    pub(crate) fn before(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (arrive, arrived) = channel();
+        let (open, opened) = channel();
+        std::thread::spawn(move || {
+            let Ok((client, _)) = listener.accept() else { return };
+            let _ = arrive.send(());
+            if opened.recv().is_err() {
+                return;
+            }
+            let host = TcpStream::connect(("127.0.0.1", port)).expect("the host");
+            let (from, to) = (client.try_clone().expect("dup"), host.try_clone().expect("dup"));
+            let up = std::thread::spawn(move || pour(from, to));
+            pour(host, client);
+            let _ = up.join();
+        });
+        Self { address, arrived, open }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Waits until somebody stands before it.
+    #[track_caller]
+    pub(crate) fn arrived(&self) {
+        self.arrived.recv_timeout(PATIENCE).expect("somebody connects");
+    }
+
+    /// Lets them through.
+    pub(crate) fn open(&self) {
+        self.open.send(()).expect("the gate stands");
+    }
+}
+
+fn pour(mut from: TcpStream, mut to: TcpStream) {
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
 /// What a [`Fake`] does with a credential that it was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
