@@ -73,6 +73,25 @@ impl Secret {
         to.write_all(&self.0)
     }
 
+    /// The first line, without its end. What else there was is wiped with it.
+    #[must_use]
+    pub fn first_line(mut self) -> Self {
+        if let Some(end) = self.0.iter().position(|b| *b == b'\n') {
+            self.0.truncate(end);
+        }
+        if self.0.last() == Some(&b'\r') {
+            self.0.pop();
+        }
+        self
+    }
+
+    /// The SHA-256, by which tokens of 256 random bits are looked up. Of anything that could be guessed it would tell too much.
+    pub fn sha256(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.0).as_ref());
+        bytes
+    }
+
     /// How many bytes there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -104,6 +123,15 @@ mod tests {
         assert_eq!(Secret::new(b"a\n\n".to_vec()).without_final_newline().expose(), b"a\n");
         assert_eq!(Secret::new(b"a\r\n".to_vec()).without_final_newline().expose(), b"a");
         assert_eq!(Secret::new(b"a".to_vec()).without_final_newline().expose(), b"a");
+    }
+
+    #[test]
+    fn a_token_is_a_files_first_line() {
+        for text in ["kwa_x", "kwa_x\n", "kwa_x\r\n", "kwa_x\nmore\n"] {
+            let token = Secret::new(text.as_bytes().to_vec()).first_line();
+            assert_eq!(token.expose(), b"kwa_x", "{text:?}");
+            assert_eq!(token.sha256(), Secret::new(b"kwa_x".to_vec()).sha256());
+        }
     }
 
     #[test]

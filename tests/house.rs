@@ -41,11 +41,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("inbox", &["clock", "control", "fault", "model", "render"]),
     ("cli", &["clock", "control", "fault", "inbox", "model", "render", "secret"]),
     // 8 doors
-    ("mcp", &["approvals", "model"]),
+    ("mcp", &["approvals", "authn", "authz", "fault", "model"]),
     ("front", &["approvals", "authn", "buffer", "cli", "control", "fault", "inbox", "mcp", "model", "relay", "secret", "sessions"]),
-    ("socket", &["control", "fault", "model", "secret"]),
+    ("socket", &["control", "fault", "mcp", "model", "secret"]),
     // 9 roof
-    ("config", &["approvals", "authn", "fault", "front", "model", "target"]),
+    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "target"]),
     (
         "daemon",
         &[
@@ -60,6 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "custody",
             "fault",
             "front",
+            "mcp",
             "model",
             "sessions",
             "socket",

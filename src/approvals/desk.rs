@@ -98,6 +98,8 @@ pub struct Ticket {
     pub digest: ActDigest,
     /// On which host.
     pub host: Name,
+    /// Who decides.
+    pub person: Name,
     /// Until when it can be decided.
     pub expires_at: Time,
     /// Where it stands.
@@ -307,6 +309,7 @@ pub(super) fn ticket(entry: &Entry) -> Ticket {
         id: entry.row.id,
         digest: entry.row.digest,
         host: entry.row.host_name.clone(),
+        person: entry.row.user_name.clone(),
         expires_at: entry.row.expires_at,
         now: entry.now.subscribe(),
         output: Arc::clone(&entry.output),

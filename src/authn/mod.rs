@@ -120,7 +120,14 @@ impl Authn {
     /// # Errors
     /// What the store says.
     pub async fn by_token(&self, token: &str) -> Result<Option<Agent>, store::Error> {
-        let sha256 = token_sha256(token);
+        self.by_token_sha256(token_sha256(token)).await
+    }
+
+    /// The same, for whoever holds the token in a buffer that is wiped.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn by_token_sha256(&self, sha256: [u8; 32]) -> Result<Option<Agent>, store::Error> {
         let found = self
             .store
             .read(move |c| {
@@ -148,6 +155,21 @@ impl Authn {
             .flatten()
     }
 
+    /// The agents of a person who may sign in, by name.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn agents_of(&self, person: UserId) -> Result<Vec<Agent>, store::Error> {
+        self.store
+            .read(move |c| {
+                if users::by_id(c, person)?.is_none_or(|user| user.disabled) {
+                    return Ok(Vec::new());
+                }
+                Ok(agents::all(c)?.into_iter().filter(|agent| agent.owner == person).collect())
+            })
+            .await
+    }
+
     /// Whether an agent is still there and its person may sign in.
     pub async fn agent_is_there(&self, id: crate::model::AgentId) -> bool {
         let found = self
@@ -173,6 +195,37 @@ impl Authn {
         }
     }
 
+    /// Records that an agent came in at another door than ssh's: `by` a token, or by its person's name.
+    pub async fn agent_accepted(&self, agent: &Name, by: &str, door: &str, from: Option<SocketAddr>) {
+        let mut event = Event::new(EventName::SigninAccepted, agent.to_string()).with("door", door).with("by", by);
+        if let Some(from) = from {
+            event = event.with("client", from);
+        }
+        if let Err(error) = self.log.record(event).await {
+            tracing::error!(target: "keyward::authn", %error, "a sign-in was not recorded");
+        }
+    }
+
+    /// Records a sign-in that failed at the local door.
+    pub async fn refused_locally(&self, uid: u32, why: &str) {
+        if self.may_record() {
+            let event = Event::new(EventName::SigninRefused, "-").denied(why).with("door", "local").count("uid", u64::from(uid));
+            if let Err(error) = self.log.record(event).await {
+                tracing::error!(target: "keyward::authn", %error, "a refused sign-in was not recorded");
+            }
+        }
+    }
+
+    /// Whether one more failure is written down.
+    fn may_record(&self) -> bool {
+        let now = self.clock.now();
+        self.records.lock().is_ok_and(|mut t| {
+            let left = t.has_left(&(), now);
+            t.spend((), now);
+            left
+        })
+    }
+
     /// Counts and records a sign-in that failed. `person`: whose key was offered without a good signature.
     pub async fn refused(&self, from: SocketAddr, person: Option<UserId>, asked_for: &str, why: &str) {
         let now = self.clock.now();
@@ -182,12 +235,7 @@ impl Authn {
         if let (Some(person), Ok(mut persons)) = (person, self.persons.lock()) {
             persons.spend(person, now);
         }
-        let record = self.records.lock().is_ok_and(|mut t| {
-            let left = t.has_left(&(), now);
-            t.spend((), now);
-            left
-        });
-        if !record {
+        if !self.may_record() {
             return;
         }
         let event = Event::new(EventName::SigninRefused, "-").with("client", from).with("asked_for", asked_for).denied(why);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::fail::{Exit, Failure};
-use crate::control::wire::{Frame, HEADER, Hello, Request};
+use crate::control::wire::{Bridge, Frame, HEADER, Hello, Request};
 use crate::control::{Command, Problem, Reply, Secrets};
 use crate::fault::Kind;
 use crate::model::Name;
@@ -56,6 +56,22 @@ impl Client {
         }
     }
 
+    /// Asks to speak as an agent. What comes back is a stream of that agent's own words, and who it is.
+    ///
+    /// # Errors
+    /// Inside, what the daemon answered; outside, that it could not be asked.
+    pub fn bridge(&self, asked: &Bridge, token: Option<Secret>) -> Result<Result<(UnixStream, Bridge), Problem>, Failure> {
+        let mut stream = self.connect()?;
+        let sent = ask_to_bridge(&mut stream, asked, token);
+        match (bridged(&mut stream), sent) {
+            (Ok(Ok(answer)), _) => Ok(Ok((stream, answer))),
+            (Ok(Err(problem)), _) => Ok(Err(problem)),
+            (Err(_), Err(e)) | (Err(e), Ok(())) => {
+                Err(Failure::new(Exit::Unreachable, format!("the daemon broke off: {e}"), "see whether the daemon runs: keyward status"))
+            }
+        }
+    }
+
     fn connect(&self) -> Result<UnixStream, Failure> {
         UnixStream::connect(&self.socket).map_err(|e| {
             let home = self.home.display();
@@ -89,6 +105,38 @@ fn send(stream: &mut UnixStream, workspace: &Name, command: &Command, secrets: S
     stream.flush()
 }
 
+fn ask_to_bridge(stream: &mut UnixStream, asked: &Bridge, token: Option<Secret>) -> io::Result<()> {
+    write(stream, Frame::Hello, &Hello::ours())?;
+    write(stream, Frame::Bridge, asked)?;
+    if let Some(token) = token {
+        pour(stream, token)?;
+    }
+    stream.flush()
+}
+
+/// Reads the one answer, and not a byte of what follows it.
+fn bridged(from: &mut impl Read) -> io::Result<Result<Bridge, Problem>> {
+    let (frame, payload) = frame(from)?;
+    match frame {
+        Frame::Bridge => read(&payload).map(Ok),
+        Frame::Error => read(&payload).map(Err),
+        other => Ok(Err(unexpected(other))),
+    }
+}
+
+fn frame(from: &mut impl Read) -> io::Result<(Frame, Vec<u8>)> {
+    let mut header = [0; HEADER];
+    from.read_exact(&mut header)?;
+    let (frame, length) = Frame::of(header).map_err(io::Error::other)?;
+    let mut payload = vec![0; length];
+    from.read_exact(&mut payload)?;
+    Ok((frame, payload))
+}
+
+fn unexpected(frame: Frame) -> Problem {
+    Problem { kind: Kind::Bug, message: format!("the daemon sent a {frame:?} frame, which has no place there"), hint: None }
+}
+
 fn write(to: &mut impl Write, frame: Frame, value: &impl Serialize) -> io::Result<()> {
     let payload = serde_json::to_vec(value)?;
     to.write_all(&frame.header(payload.len()).map_err(io::Error::other)?)?;
@@ -102,19 +150,12 @@ fn pour(to: &mut impl Write, secret: Secret) -> io::Result<()> {
 
 fn receive(from: &mut impl Read, piece: &mut dyn FnMut(&str)) -> io::Result<Result<Reply, Problem>> {
     loop {
-        let mut header = [0; HEADER];
-        from.read_exact(&mut header)?;
-        let (frame, length) = Frame::of(header).map_err(io::Error::other)?;
-        let mut payload = vec![0; length];
-        from.read_exact(&mut payload)?;
+        let (frame, payload) = frame(from)?;
         match frame {
             Frame::Output => piece(std::str::from_utf8(&payload).map_err(io::Error::other)?),
             Frame::Reply => return read(&payload).map(Ok),
             Frame::Error => return read(&payload).map(Err),
-            Frame::Hello | Frame::Command | Frame::Secret => {
-                let message = format!("the daemon sent a {frame:?} frame, which only clients send");
-                return Ok(Err(Problem { kind: Kind::Bug, message, hint: None }));
-            }
+            other @ (Frame::Hello | Frame::Command | Frame::Secret | Frame::Bridge) => return Ok(Err(unexpected(other))),
         }
     }
 }

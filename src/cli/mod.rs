@@ -1,6 +1,7 @@
 //! The command line: grammar, prompts, printing and exit statuses; used by the program and by the ssh console alike.
 //! Decides nothing about rights: it sends what was written and prints what comes back.
 
+mod bridge;
 pub mod client;
 pub mod fail;
 pub mod grammar;
@@ -69,6 +70,7 @@ pub fn run(args: impl Iterator<Item = OsString>, serve: impl FnOnce(ServeOptions
             out(&script);
             Ok(Exit::Done)
         }
+        Verb::Mcp(words) => bridge::run(&cli.globals, words),
         verb => local::call(&cli.globals, &style, verb),
     };
     let exit = done.unwrap_or_else(|failure| {

@@ -95,6 +95,7 @@ sections! {
         expires: Span, timeout: Span, longest: Span, command: Size, stdin: Size, steps: usize, pending_per_person: usize,
         keep: Span, keep_bytes: Size, again: u32, again_within: Span, require_signature: bool,
     }
+    mcp { listen: Text<Local>, }
     store { reserve: Size, patience: Span, }
     audit { checkpoint_every: u64, checkpoint_interval: Span, }
     vault { root_key: String, }
@@ -110,6 +111,26 @@ impl std::str::FromStr for Public {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|a| Self(Some(a))) }
+    }
+}
+
+/// An address of this machine's loopback, or nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Local(Option<SocketAddr>);
+
+impl std::str::FromStr for Local {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let address: SocketAddr =
+            text.parse().map_err(|_| format!("`{text}` is no address to listen on: write ADDRESS:PORT, for instance 127.0.0.1:2223"))?;
+        if !address.ip().to_canonical().is_loopback() {
+            let why = "MCP over HTTP has no TLS here, so it listens on loopback alone";
+            return Err(format!("{why}: write 127.0.0.1:{}, and put `ssh -L` or a proxy with TLS before it", address.port()));
+        }
+        Ok(Self(Some(address)))
     }
 }
 
@@ -162,7 +183,7 @@ pub(super) fn apply(file: File) -> Config {
         }
     }
     let bytes32 = |s: Size| u32::try_from(s.0).unwrap_or(u32::MAX);
-    let File { listen, ssh, limits, host, approvals, store, audit, vault, log, daemon } = file;
+    let File { listen, ssh, limits, host, approvals, mcp, store, audit, vault, log, daemon } = file;
     set(&mut c.listen, listen.address.map(|a| a.0));
     set(&mut c.public, listen.public.map(|p| p.0.0));
     set(&mut c.front.post_quantum_only, ssh.post_quantum_only);
@@ -200,6 +221,7 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.approvals.again, approvals.again);
     set(&mut c.approvals.again_within, approvals.again_within.map(|s| s.0));
     set(&mut c.approvals.require_signature, approvals.require_signature);
+    set(&mut c.mcp.listen, mcp.listen.map(|l| l.0.0));
     set(&mut c.reserve, store.reserve.map(|s| s.0));
     set(&mut c.patience, store.patience.map(|s| s.0));
     set(&mut c.checkpoint_every, audit.checkpoint_every);

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use file::{Error, load, parse};
 
 use crate::model::Address;
-use crate::{approvals, authn, front, target};
+use crate::{approvals, authn, front, mcp, target};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Config {
     pub target: target::Config,
     /// Limits of proposals.
     pub approvals: approvals::Config,
+    /// Where agents reach their tools over HTTP.
+    pub mcp: mcp::Config,
     /// Bytes kept free for the audit log.
     pub reserve: u64,
     /// How long a write may take until the person is refused.
@@ -66,6 +68,7 @@ impl Default for Config {
             authn: authn::Config::default(),
             target: target::Config::default(),
             approvals: approvals::Config::default(),
+            mcp: mcp::Config::default(),
             reserve: 64 * 1024 * 1024,
             patience: Duration::from_secs(2),
             checkpoint_every: 1000,
@@ -100,6 +103,7 @@ impl Config {
         differs("audit.checkpoint_every", self.checkpoint_every != other.checkpoint_every);
         differs("audit.checkpoint_interval", self.checkpoint_interval != other.checkpoint_interval);
         differs("host", format!("{:?}", self.target) != format!("{:?}", other.target));
+        differs("mcp.listen", self.mcp != other.mcp);
         differs("approvals", format!("{:?}", self.approvals) != format!("{:?}", other.approvals));
         keys
     }

@@ -33,6 +33,8 @@ fn mistakes_name_file_line_and_what_to_write() {
         ("[store]\nreserve = \"64MB\"\n", 2, "64MiB"),
         ("[limits]\nfailures_per_address = \"many\"\n", 2, "30/min"),
         ("[listen]\naddress = \"localhost\"\n", 2, "socket address"),
+        ("[mcp]\nlisten = \"0.0.0.0:2223\"\n", 2, "loopback alone: write 127.0.0.1:2223"),
+        ("[mcp]\nlisten = \"localhost:2223\"\n", 2, "for instance 127.0.0.1:2223"),
         ("[log]\nformat = \"xml\"\n", 2, "\"json\""),
         ("[daemon]\nworkers = 1000\n", 2, "between 0 and 256"),
         ("[vault]\nroot_key = \"relative\"\n", 2, "absolute"),

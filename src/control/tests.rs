@@ -22,8 +22,10 @@ const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1e
 pub(crate) struct World {
     _dir: tempfile::TempDir,
     pub(crate) desk: Desk,
-    store: Store,
-    log: Log,
+    pub(crate) store: Store,
+    pub(crate) log: Log,
+    pub(crate) approvals: crate::approvals::Approvals,
+    pub(crate) guard: Guard,
     sessions: Registry,
 }
 
@@ -74,11 +76,11 @@ pub(crate) async fn world() -> World {
         tokio::runtime::Handle::current(),
     );
     let desk = Desk::new(Parts {
-        approvals,
+        approvals: approvals.clone(),
         store: store.clone(),
         log: log.clone(),
         custody,
-        guard,
+        guard: guard.clone(),
         clock,
         sessions: sessions.clone(),
         target: crate::target::Config::default(),
@@ -93,7 +95,7 @@ pub(crate) async fn world() -> World {
             leases: Arc::new(AtomicU64::new(0)),
         },
     });
-    World { _dir: dir, desk, store, log, sessions }
+    World { _dir: dir, desk, store, log, approvals, guard, sessions }
 }
 
 impl World {

@@ -31,6 +31,8 @@ pub enum Frame {
     Error,
     /// A piece of output, to be written as it stands.
     Output,
+    /// [`Bridge`] as JSON, instead of a command: what follows the daemon's own `Bridge` is no frame any more.
+    Bridge,
 }
 
 /// Why a header is refused.
@@ -50,13 +52,20 @@ pub enum Malformed {
 }
 
 impl Frame {
-    const ALL: [(Self, u8); 6] =
-        [(Self::Hello, b'H'), (Self::Command, b'C'), (Self::Secret, b'S'), (Self::Reply, b'R'), (Self::Error, b'E'), (Self::Output, b'O')];
+    const ALL: [(Self, u8); 7] = [
+        (Self::Hello, b'H'),
+        (Self::Command, b'C'),
+        (Self::Secret, b'S'),
+        (Self::Reply, b'R'),
+        (Self::Error, b'E'),
+        (Self::Output, b'O'),
+        (Self::Bridge, b'B'),
+    ];
 
     /// The longest payload of this kind.
     pub fn most(self) -> usize {
         match self {
-            Self::Hello => 1024,
+            Self::Hello | Self::Bridge => 1024,
             Self::Command => MAX_REQUEST,
             Self::Secret => MAX_SECRET,
             Self::Reply | Self::Error | Self::Output => MAX_REPLY,
@@ -116,6 +125,16 @@ pub struct Request {
     pub material: bool,
     /// Whether a passphrase follows.
     pub passphrase: bool,
+}
+
+/// "Let me speak as an agent": the agent's own words follow, byte for byte, until either side has no more to say. The daemon
+/// answers with the agent that it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// The agent, of the person whose uid the caller has; none: the only one that they have.
+    pub agent: Option<Name>,
+    /// Whether its token follows, in a frame of its own; then the uid does not matter.
+    pub token: bool,
 }
 
 #[cfg(test)]

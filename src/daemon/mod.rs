@@ -36,7 +36,7 @@ use crate::model::{EndReason, Event, EventName};
 use crate::sessions::{Arrears, Registry, Rooms};
 use crate::store::{self, Store};
 use crate::vault::{self, Vault};
-use crate::{audit, socket};
+use crate::{audit, mcp, socket};
 
 /// How long calls at the control socket have to end.
 const SOCKET_WORDS: Duration = Duration::from_secs(2);
@@ -214,6 +214,10 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let keys = front::load_or_make(home.path()).map_err(system("the broker's host keys"))?;
     let listener = Listener::bind(config.listen).await.map_err(|error| Error::Listen { address: config.listen.to_string(), error })?;
     let address = listener.address().map_err(system("the listening socket"))?;
+    let agents_listener = match config.mcp.listen {
+        Some(at) => Some(mcp::Listener::bind(at).await.map_err(|error| Error::Listen { address: at.to_string(), error })?),
+        None => None,
+    };
     let registry = Registry::default();
     let approvals = Approvals::new(
         config.approvals.clone(),
@@ -241,6 +245,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         facts: facts(&config, address, &keys.fingerprints, &custody, &clock),
     });
     let authn = Authn::new(&config.authn, store.clone(), log.clone(), clock.clone());
+    let tools = mcp::Doorway { approvals: approvals.clone(), authn: authn.clone(), guard: guard.clone() };
     let rooms = Rooms {
         custody,
         log: log.clone(),
@@ -267,7 +272,9 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         keeper.checkpoint().await;
     }
     #[allow(clippy::disallowed_methods)] // awaited when the daemon stops
-    let control_task = tokio::spawn(socket::serve(control, desk, stop.clone()));
+    let control_task = tokio::spawn(socket::serve(control, socket::Doorway { desk, tools: tools.clone() }, stop.clone()));
+    #[allow(clippy::disallowed_methods)] // awaited when the daemon stops
+    let agents_task = agents_listener.map(|listener| tokio::spawn(listener.run(tools, stop.clone())));
     #[allow(clippy::disallowed_methods)] // its end, a panic included, ends the daemon
     let mut watch = tokio::spawn(keeper.clone().run(stop.clone()));
     let (watching, watch_until) = (approvals.clone(), stop.clone());
@@ -296,6 +303,9 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let _ = std::fs::remove_file(&socket_path);
     // A client that says nothing or does not read holds up no stop.
     let _ = tokio::time::timeout(SOCKET_WORDS, control_task).await;
+    if let Some(agents_task) = agents_task {
+        let _ = tokio::time::timeout(SOCKET_WORDS, agents_task).await;
+    }
     let _ = tokio::task::spawn_blocking(move || workers.stop()).await;
     let event = Event::new(EventName::DaemonStopped, "keyward");
     let recorded = log.record(match &verdict {

@@ -111,7 +111,7 @@ async fn channel_of(door: &Doorway, agent: &Agent, selector: &Selector, client: 
         let _ = if answer { to.success().await } else { to.failure().await };
     }
     if selector.host == agent.name {
-        return own_door(door, agent, asked.command.as_deref(), from, to).await;
+        return own_door(door, agent, client, asked.command.as_deref(), from, to).await;
     }
     let Some(command) = asked.command else {
         let sentence = asked.refused.unwrap_or("an agent proposes commands: ssh HOST@BROKER 'COMMAND'");
@@ -356,11 +356,12 @@ fn sentence(e: &Error) -> String {
 }
 
 /// The agent's own name as the host: what it may use, or its MCP server on this channel.
-async fn own_door(door: &Doorway, agent: &Agent, command: Option<&[u8]>, mut from: ChannelReadHalf, to: ToAgent) {
+async fn own_door(door: &Doorway, agent: &Agent, client: SocketAddr, command: Option<&[u8]>, mut from: ChannelReadHalf, to: ToAgent) {
     match command.map(<[u8]>::trim_ascii) {
         Some(b"mcp") => {
-            mcp::serve(door.approvals.clone(), agent.clone(), from.make_reader(), to.make_writer()).await;
-            let _ = to.exit_status(0).await;
+            let tools = mcp::Doorway { approvals: door.approvals.clone(), authn: door.authn.clone(), guard: door.rooms.guard.clone() };
+            let ended = mcp::serve(&tools, agent.clone(), Some(client), from.make_reader(), to.make_writer()).await;
+            let _ = to.exit_status(if ended == mcp::Ended::Left { 0 } else { BROKER }).await;
             let _ = to.eof().await;
             let _ = to.close().await;
         }

@@ -33,8 +33,7 @@ pub(super) async fn json(to: &mut (impl AsyncWrite + Unpin), frame: Frame, value
 
 /// Reads a frame of this kind as JSON.
 pub(super) async fn read_json<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin), wanted: Frame) -> Result<T, Problem> {
-    let payload = read(from, wanted).await?;
-    serde_json::from_slice(&payload).map_err(|e| refuse(Kind::Usage, format!("the request cannot be read: {e}")))
+    parse(&read(from, wanted).await?)
 }
 
 /// Reads a secret into the one buffer that it will ever have here.
@@ -42,17 +41,37 @@ pub(super) async fn read_secret(from: &mut (impl AsyncRead + Unpin)) -> Result<S
     Ok(Secret::from_zeroizing(read(from, Frame::Secret).await?))
 }
 
+/// Reads a frame of one of two kinds: `true`, it is the second.
+pub(super) async fn read_either(from: &mut (impl AsyncRead + Unpin), wanted: [Frame; 2]) -> Result<(bool, Zeroizing<Vec<u8>>), Problem> {
+    let [first, second] = wanted;
+    let (frame, payload) = read_one(from, |frame| frame == first || frame == second, first).await?;
+    Ok((frame == second, payload))
+}
+
+/// Takes a payload apart as JSON.
+pub(super) fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(payload).map_err(|e| refuse(Kind::Usage, format!("the request cannot be read: {e}")))
+}
+
 async fn read(from: &mut (impl AsyncRead + Unpin), wanted: Frame) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    Ok(read_one(from, |frame| frame == wanted, wanted).await?.1)
+}
+
+async fn read_one(
+    from: &mut (impl AsyncRead + Unpin),
+    taken: impl Fn(Frame) -> bool,
+    wanted: Frame,
+) -> Result<(Frame, Zeroizing<Vec<u8>>), Problem> {
     let broken = |e: io::Error| refuse(Kind::Usage, format!("the request broke off: {e}"));
     let mut header = [0; HEADER];
     from.read_exact(&mut header).await.map_err(broken)?;
     let (frame, length) = Frame::of(header).map_err(|e| refuse(Kind::Usage, e.to_string()))?;
-    if frame != wanted {
+    if !taken(frame) {
         return Err(refuse(Kind::Usage, format!("a {frame:?} frame came where {wanted:?} was due")));
     }
     let mut payload = Zeroizing::new(vec![0; length]);
     from.read_exact(&mut payload).await.map_err(broken)?;
-    Ok(payload)
+    Ok((frame, payload))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The local door: a unix socket whose peers the kernel names. Takes bounded frames, hands owned values to the desk, and
 //! writes what comes back. Decides nothing, keeps nothing; secrets are read straight into the buffer that is wiped.
 
+mod bridge;
 mod frames;
 #[cfg(test)]
 mod tests;
@@ -10,25 +11,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::control::wire::{Frame, Hello, PROTOCOL, Request};
+use crate::control::wire::{Bridge, Frame, Hello, PROTOCOL, Request};
 use crate::control::{Caller, Desk, Error, Problem, Reply, Secrets};
 use crate::fault::{Fault, Kind};
+use crate::mcp;
 use crate::model::printable;
+use crate::secret::Secret;
 
 /// Calls at once; more are told to come back.
 pub const CONNECTIONS: usize = 64;
+/// Agents at once; they stay, so they are counted apart.
+pub const BRIDGES: usize = 64;
 /// How long a client may take to say what it wants.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Pieces of a long answer that wait for a slow client.
 const PIECES: usize = 4;
 
-/// Serves the door until `stop`, then waits for the calls that run.
-pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
+/// What this door leads to.
+#[derive(Clone, Debug)]
+pub struct Doorway {
+    /// Answers verbs.
+    pub desk: Desk,
+    /// The agents' tools.
+    pub tools: mcp::Doorway,
+}
+
+/// Serves the door until `stop`, then waits for the calls that run. Bridges of agents end at `stop`.
+pub async fn serve(listener: UnixListener, door: Doorway, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let bridges = Arc::new(Semaphore::new(BRIDGES));
     let calls = TaskTracker::new();
     loop {
         let stream = tokio::select! {
@@ -43,10 +58,11 @@ pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) 
                 }
             },
         };
-        let (desk, place) = (desk.clone(), Arc::clone(&places).try_acquire_owned());
+        let (door, place) = (door.clone(), Arc::clone(&places).try_acquire_owned());
+        let (bridges, stop) = (Arc::clone(&bridges), stop.clone());
         calls.spawn(async move {
             let served = match place {
-                Ok(_place) => attend(stream, &desk).await,
+                Ok(place) => attend(stream, &door, place, &bridges, &stop).await,
                 Err(_) => turn_away(stream).await,
             };
             if let Err(error) = served {
@@ -67,24 +83,44 @@ async fn turn_away(mut stream: UnixStream) -> io::Result<()> {
     frames::json(&mut stream, Frame::Error, &problem).await
 }
 
-async fn attend(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
+async fn attend(
+    mut stream: UnixStream,
+    door: &Doorway,
+    place: OwnedSemaphorePermit,
+    bridges: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     let called = match tokio::time::timeout(PATIENCE, listen(&mut stream)).await {
         Ok(called) => called,
         Err(_) => Err(refuse(Kind::TimedOut, format!("the request did not come within {} s", PATIENCE.as_secs()))),
     };
     let (request, secrets) = match called {
-        Ok(called) => called,
+        Ok(Called::Verb(request, secrets)) => (*request, secrets),
+        Ok(Called::Agent(asked, token)) => {
+            // It may stay for days: the place of a call is for those who ask and leave.
+            drop(place);
+            return bridge::attend(stream, door, uid, asked, token, bridges, stop).await;
+        }
         Err(problem) => return frames::json(&mut stream, Frame::Error, &problem).await,
     };
+    let desk = &door.desk;
     match desk.caller_of_uid(uid).await {
         Ok(caller) => answer(&mut stream, desk, Caller { workspace: request.workspace.clone(), ..caller }, request, secrets).await,
         Err(e) => frames::json(&mut stream, Frame::Error, &problem(&e)).await,
     }
 }
 
+/// What somebody wants at this door.
+enum Called {
+    /// A verb, with its secrets.
+    Verb(Box<Request>, Secrets),
+    /// To speak as an agent, perhaps with its token.
+    Agent(Bridge, Option<Secret>),
+}
+
 /// Reads what is wanted. The first frame says which protocol is spoken, before anything else is believed.
-async fn listen(stream: &mut UnixStream) -> Result<(Request, Secrets), Problem> {
+async fn listen(stream: &mut UnixStream) -> Result<Called, Problem> {
     let hello: Hello = frames::read_json(stream, Frame::Hello).await?;
     if hello.protocol != PROTOCOL {
         return Err(Problem {
@@ -97,10 +133,16 @@ async fn listen(stream: &mut UnixStream) -> Result<(Request, Secrets), Problem> 
             hint: Some("use the program that the daemon was started with, or restart the daemon".to_owned()),
         });
     }
-    let request: Request = frames::read_json(stream, Frame::Command).await?;
+    let (for_agent, payload) = frames::read_either(stream, [Frame::Command, Frame::Bridge]).await?;
+    if for_agent {
+        let asked: Bridge = frames::parse(&payload)?;
+        let token = if asked.token { Some(frames::read_secret(stream).await?) } else { None };
+        return Ok(Called::Agent(asked, token));
+    }
+    let request: Request = frames::parse(&payload)?;
     let material = if request.material { Some(frames::read_secret(stream).await?) } else { None };
     let passphrase = if request.passphrase { Some(frames::read_secret(stream).await?) } else { None };
-    Ok((request, Secrets { material, passphrase }))
+    Ok(Called::Verb(Box::new(request), Secrets { material, passphrase }))
 }
 
 async fn answer(stream: &mut UnixStream, desk: &Desk, caller: Caller, request: Request, secrets: Secrets) -> io::Result<()> {

@@ -3,10 +3,18 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::authn::Authn;
 use crate::cli::Exit;
 use crate::cli::client::Client;
+use crate::clock::Clock;
 use crate::control::tests::world;
 use crate::control::{Command, Data};
+
+fn doorway(world: &crate::control::tests::World) -> Doorway {
+    let authn = Authn::new(&crate::authn::Config::default(), world.store.clone(), world.log.clone(), Clock::System);
+    let tools = mcp::Doorway { approvals: world.approvals.clone(), authn, guard: world.guard.clone() };
+    Doorway { desk: world.desk.clone(), tools }
+}
 
 fn name(text: &str) -> crate::model::Name {
     text.parse().unwrap()
@@ -20,7 +28,7 @@ async fn a_call_goes_in_and_its_answer_comes_out() {
     std::fs::set_permissions(home.path().join("control.sock"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let stop = CancellationToken::new();
     #[allow(clippy::disallowed_methods)] // awaited below
-    let door = tokio::spawn(serve(listener, world.desk.clone(), stop.clone()));
+    let door = tokio::spawn(serve(listener, doorway(&world), stop.clone()));
     let path = home.path().to_owned();
     tokio::task::spawn_blocking(move || {
         let client = Client::new(&path, name("default"));
@@ -64,7 +72,10 @@ async fn another_protocol_is_told_so() {
         frames::json(&mut client, Frame::Hello, &hello).await.unwrap();
         frames::read_json::<Problem>(&mut client, Frame::Error).await.unwrap()
     };
-    let (served, problem) = tokio::join!(attend(server, &world.desk), talk);
+    let places = Arc::new(Semaphore::new(1));
+    let place = Arc::clone(&places).try_acquire_owned().unwrap();
+    let (door, stop) = (doorway(&world), CancellationToken::new());
+    let (served, problem) = tokio::join!(attend(server, &door, place, &places, &stop), talk);
     served.unwrap();
     assert!(problem.message.contains("do not understand each other") && !problem.message.contains('\x1b'), "{}", problem.message);
 }

@@ -24,6 +24,7 @@ mod files;
 mod flat_memory;
 mod inbox;
 mod logs;
+mod mcp;
 mod other_clients;
 mod people;
 mod personal;

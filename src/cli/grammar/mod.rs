@@ -158,6 +158,13 @@ pub enum Verb {
     /// Proposals: commands that agents ask to run; you decide
     #[command(subcommand)]
     Proposal(proposals::ProposalVerb),
+    /// Speak MCP on standard input and output, as an agent: a bridge to the daemon
+    ///
+    /// For MCP clients that start their servers as programs. The agent is shown by its token, or named by the person that it
+    /// belongs to; without either, it is the only agent that you have. It ends when standard input does.
+    #[command(after_help = "EXAMPLES:\n  keyward mcp --token-file ~/helper.token\n  keyward mcp --agent helper\n  \
+                            ssh -p 2222 helper@BROKER mcp             # the same from elsewhere, with the agent's key")]
+    Mcp(McpArgs),
     /// The audit log: what happened, in a chain that shows every change
     #[command(subcommand)]
     Audit(watch::AuditVerb),
@@ -175,6 +182,17 @@ pub enum Verb {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// Flags of `mcp`.
+#[derive(Clone, Debug, Args)]
+pub struct McpArgs {
+    /// The agent's token: the first line of a file that nobody else can read
+    #[arg(long, value_name = "FILE", conflicts_with = "agent")]
+    pub token_file: Option<PathBuf>,
+    /// Which of your agents
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<Name>,
 }
 
 /// How the daemon logs.
@@ -224,7 +242,7 @@ impl Verb {
     /// Words that do not fit together.
     pub fn call(self, texts: Vec<String>) -> Result<Option<Call>, Failure> {
         Ok(Some(match self {
-            Self::Serve(_) | Self::Completions { .. } => return Ok(None),
+            Self::Serve(_) | Self::Mcp(_) | Self::Completions { .. } => return Ok(None),
             Self::Status => Command::Status.into(),
             Self::User(verb) => verb.call(texts).into(),
             Self::Group(verb) => verb.call().into(),

@@ -21,7 +21,7 @@ fn the_grammar_is_sound() {
 #[test]
 fn hints_know_the_verbs_that_both_doors_have() {
     // `serve` and its like are the local program's alone: over ssh nothing could be pasted for them.
-    let local = ["serve", "completions", "help"];
+    let local = ["serve", "mcp", "completions", "help"];
     let shared: Vec<String> =
         Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).filter(|name| !local.contains(&name.as_str())).collect();
     assert_eq!(shared, crate::fault::VERBS, "left: the grammar; right: fault::VERBS");
@@ -31,6 +31,9 @@ fn hints_know_the_verbs_that_both_doors_have() {
 fn every_verb_of_the_contract_is_known() {
     for words in [
         "status",
+        "mcp",
+        "mcp --agent helper",
+        "mcp --token-file helper.token",
         "user add alice --key a.pub --key - --role admin --uid 1000",
         "user list",
         "user show alice",

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod fake;
 pub(crate) mod keys;
+pub(crate) mod mcp;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod sshd;
