@@ -1,9 +1,13 @@
 //! A person decides on a full screen: real ssh clients, in tmux.
 
-use crate::world::agent::{connected, scene};
+use std::process::Stdio;
+
+use crate::world::agent::{connected, example, scene};
 use crate::world::broker::KEYWARD;
+use crate::world::mcp::{Door, McpScene, python_example};
+use crate::world::process::{Process, command};
 use crate::world::tmux::Tmux;
-use crate::world::{Agent, Scene};
+use crate::world::{Agent, Scene, eventually};
 
 /// Alice's inbox over ssh, in a window of this size.
 #[track_caller]
@@ -306,4 +310,56 @@ fn at_the_local_door_it_asks_for_a_signature_and_puts_the_terminal_back() {
     assert_eq!(inbox.knows("#{alternate_on} #{cursor_flag}"), "0 1");
     let settings = |name: &str| std::fs::read_to_string(scene.dir().join(name)).unwrap();
     assert_eq!(settings("before"), settings("after"));
+}
+
+/// Decides in the inbox: whatever comes is opened, read to its end, and approved.
+#[track_caller]
+fn decides_ten(scene: &Scene, inbox: &Tmux) {
+    let mut last = String::new();
+    for _ in 0..10 {
+        let digest = eventually("another one waits", || {
+            let digest = scene.alice.waiting(1).remove(0)["digest"].as_str().unwrap().to_owned();
+            Some(digest).filter(|digest| *digest != last)
+        });
+        inbox.until_it("what waits is open", |screen| {
+            let open = screen.contains(&digest) && screen.contains("A approve");
+            if !open && screen.contains("waits for you") {
+                inbox.press(&["g", "Enter"]);
+            } else if !open {
+                inbox.press(&["Escape"]);
+            }
+            open
+        });
+        asks(inbox);
+        yes(inbox);
+        last = digest;
+    }
+}
+
+#[test]
+fn an_agent_with_mcp_and_one_with_ssh_finish_ten_steps_while_a_person_decides_in_the_inbox() {
+    let m = McpScene::new();
+    let _alice = connected(&m.scene);
+    let inbox = watch(&m.scene, "window", 110, 50);
+    inbox.until("nothing");
+    let mut words = vec!["web-1".to_owned(), "--".to_owned()];
+    words.extend(m.words(Door::Ssh));
+    let mcp = python_example(&words);
+    let options: Vec<String> = m.helper.client.ssh(&[]).get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+    let mut ssh = command("/bin/sh");
+    ssh.env("HOME", m.scene.dir()).arg(example("agent_ssh.sh")).arg("through").args(options);
+    for (mut agent, last) in [(mcp, r#"{"executed": 10, "of": 10}"#), (ssh, "10 of 10 executed")] {
+        agent.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut agent = Process::start(agent);
+        let (lines, errors) = (agent.lines(), agent.errors());
+        decides_ten(&m.scene, &inbox);
+        let status = agent.wait().code();
+        let errors = String::from_utf8_lossy(&errors.recv().unwrap()).into_owned();
+        let said: Vec<String> = std::iter::from_fn(|| lines.next()).collect();
+        assert_eq!((status, said.last().map(String::as_str)), (Some(0), Some(last)), "{said:#?}\n{errors}");
+    }
+    assert_eq!(m.scene.host.sign_ins(), 1, "exactly one sign-in on the host\n{}", m.scene.host.log());
+    let audit = m.scene.broker.audit();
+    let count = |event: &str| audit.iter().filter(|e| e["event"] == event).count();
+    assert_eq!((count("proposal.approved"), count("proposal.executed"), count("lease.opened")), (20, 20, 1));
 }
