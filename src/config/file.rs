@@ -9,6 +9,7 @@ use super::units::{Size, Span, Text};
 use super::{Config, LogFormat};
 use crate::authn::Rate;
 use crate::fault::{Fault, Kind};
+use crate::front::Escape;
 use crate::model::Address;
 
 /// A mistake in the file.
@@ -93,7 +94,7 @@ sections! {
     }
     approvals {
         expires: Span, timeout: Span, longest: Span, command: Size, stdin: Size, steps: usize, pending_per_person: usize,
-        keep: Span, keep_bytes: Size, again: u32, again_within: Span, require_signature: bool,
+        keep: Span, keep_bytes: Size, again: u32, again_within: Span, require_signature: bool, notices: bool, escape: Text<Escape>,
     }
     mcp { listen: Text<Local>, }
     store { reserve: Size, patience: Span, }
@@ -222,6 +223,8 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.approvals.again_within, approvals.again_within.map(|s| s.0));
     set(&mut c.approvals.require_signature, approvals.require_signature);
     set(&mut c.mcp.listen, mcp.listen.map(|l| l.0.0));
+    set(&mut c.front.notices, approvals.notices);
+    set(&mut c.front.escape, approvals.escape.map(|e| e.0));
     set(&mut c.reserve, store.reserve.map(|s| s.0));
     set(&mut c.patience, store.patience.map(|s| s.0));
     set(&mut c.checkpoint_every, audit.checkpoint_every);

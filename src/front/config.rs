@@ -1,6 +1,8 @@
 //! What an operator may set of the front, and the algorithms it speaks.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,45 @@ pub struct Tuning {
     pub post_quantum_only: bool,
     /// Shown to clients before they sign in; empty: nothing.
     pub banner: String,
+    /// Whether people at a shell are told what waits for them.
+    pub notices: bool,
+    /// The key that, with `i` behind it, opens their inbox there.
+    pub escape: Escape,
+}
+
+/// A key with control, as `^]`, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Escape(Option<u8>);
+
+impl Escape {
+    /// Its byte.
+    pub fn byte(self) -> Option<u8> {
+        self.0
+    }
+}
+
+impl Default for Escape {
+    fn default() -> Self {
+        Self(Some(0x1d))
+    }
+}
+
+impl fmt::Display for Escape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |byte| write!(f, "^{}", char::from(byte ^ 0x40)))
+    }
+}
+
+impl FromStr for Escape {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.as_bytes() {
+            [] => Ok(Self(None)),
+            // Not ^[, with which every key of a keyboard's upper row begins, and not what ends a line.
+            [b'^', key @ (b'A'..=b'L' | b'N'..=b'Z' | b'\\'..=b'_')] if *key != b'J' => Ok(Self(Some(key ^ 0x40))),
+            _ => Err("an escape is `^` and a capital letter or one of \\ ] ^ _, as in ^]; empty for none".to_owned()),
+        }
+    }
 }
 
 impl Default for Tuning {
@@ -48,6 +89,8 @@ impl Default for Tuning {
             keepalive_max: 4,
             post_quantum_only: false,
             banner: String::new(),
+            notices: true,
+            escape: Escape::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::agents;
 use super::config::Config;
+use super::notices;
 use super::selector::Selector;
 use super::verbs;
 use crate::approvals::Approvals;
@@ -176,7 +177,11 @@ impl server::Handler for Handler {
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
             tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, calling, arrivals, handle));
         } else {
+            let key = Some(fingerprint.clone());
+            let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
+            let notices = notices::begin(&self.door, caller, &self.config.tuning);
             let visit = Visit {
+                notices,
                 user: user.id,
                 user_name: user.name,
                 key: fingerprint,

@@ -7,11 +7,12 @@ pub mod console;
 mod handler;
 mod host_keys;
 mod listener;
+mod notices;
 mod peek;
 mod selector;
 mod verbs;
 
-pub use config::{Config, Tuning};
+pub use config::{Config, Escape, Tuning};
 pub use handler::Doorway;
 pub use host_keys::{HostKeys, load_or_make};
 pub use listener::{Listener, Workers};

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio_util::sync::CancellationToken;
 
+use super::notice::{Lookout, Teller};
 use super::replies::Replies;
 use super::say::ToClient;
 use super::{Counters, End, Ends};
@@ -17,6 +18,7 @@ pub(super) struct Downstream<'a> {
     pub(super) exit_status: Option<u32>,
     pub(super) ends: &'a Ends,
     pub(super) client_closed: &'a CancellationToken,
+    pub(super) lookout: Option<&'a Lookout>,
 }
 
 impl Downstream<'_> {
@@ -24,7 +26,30 @@ impl Downstream<'_> {
     pub(super) async fn run(&mut self, from: &mut ChannelReadHalf) -> End {
         let to = self.to_client;
         let count = |n: usize| self.counters.bytes_out.fetch_add(u64::try_from(n).unwrap_or(0), Ordering::Relaxed);
-        while let Some(message) = from.wait().await {
+        let mut teller: Option<Teller> = None;
+        loop {
+            if teller.is_none() {
+                teller = self.lookout.filter(|l| l.is_live()).map(Teller::new);
+            }
+            let message = match &mut teller {
+                None => from.wait().await,
+                Some(teller) => tokio::select! {
+                    message = from.wait() => message,
+                    () = teller.changed() => {
+                        tokio::select! {
+                            biased;
+                            () = self.client_closed.cancelled() => {}
+                            () = teller.tell(to) => {}
+                        }
+                        continue;
+                    }
+                },
+            };
+            let Some(message) = message else { break };
+            if let (Some(teller), ChannelMsg::Eof | ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. }) = (&mut teller, &message)
+            {
+                teller.ends(to).await;
+            }
             let _ = match message {
                 ChannelMsg::Data { data } => {
                     count(data.len());
@@ -32,7 +57,12 @@ impl Downstream<'_> {
                     tokio::select! {
                         biased;
                         () = self.client_closed.cancelled() => Ok(()),
-                        sent = to.data_bytes(data) => sent,
+                        sent = async {
+                            match &mut teller {
+                                None => to.data_bytes(data).await,
+                                Some(teller) => teller.pass(data, to).await,
+                            }
+                        } => sent,
                     }
                 }
                 ChannelMsg::ExtendedData { data, ext } => {

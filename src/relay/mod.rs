@@ -3,12 +3,15 @@
 
 mod counters;
 mod downstream;
+mod notice;
 mod replies;
 mod say;
+mod tracker;
 mod upstream;
 mod witness;
 
 pub use counters::Counters;
+pub use notice::{Interlude, Notice, Notices};
 pub use say::{ClientChannel, Held, hold, say};
 pub use witness::Witness;
 
@@ -65,6 +68,8 @@ pub struct Pump {
     pub client_closed: CancellationToken,
     /// Becomes a sentence when the session must end: the person is told it on this channel.
     pub ending: watch::Receiver<Option<String>>,
+    /// How the person is told what waits for them, if this channel becomes a shell on a terminal.
+    pub notices: Option<Notices>,
 }
 
 /// Why a channel ended.
@@ -100,8 +105,17 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     let replies = replies::Replies::default();
     let pty = held.pty;
     let ends = Ends::default();
-    let mut up =
-        upstream::Upstream { to_client: &to_client, to_host: &to_host, replies: &replies, pump: &pump, pty, started: false, ends: &ends };
+    let lookout = pump.notices.clone().map(notice::Lookout::new);
+    let mut up = upstream::Upstream {
+        to_client: &to_client,
+        to_host: &to_host,
+        replies: &replies,
+        pump: &pump,
+        pty,
+        started: false,
+        ends: &ends,
+        lookout: lookout.as_ref(),
+    };
     let mut down = downstream::Downstream {
         to_client: &to_client,
         replies: &replies,
@@ -109,6 +123,7 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
         exit_status: None,
         ends: &ends,
         client_closed: &pump.client_closed,
+        lookout: lookout.as_ref(),
     };
     let end = {
         let up = up.run(held, &mut from_client);
@@ -137,6 +152,9 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     };
     let exit_status = down.exit_status;
     let pty = up.pty;
+    if let Some(lookout) = &lookout {
+        lookout.ends(&to_client).await;
+    }
     match &end {
         End::Refused(sentence) | End::Told(sentence) => say::end_with(&to_client, sentence, pty).await,
         End::Unwitnessed(why) => {

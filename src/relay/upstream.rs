@@ -7,6 +7,7 @@ use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
 use tokio_util::sync::CancellationToken;
 
+use super::notice::{Lent, Lookout};
 use super::replies::Replies;
 use super::say::{Held, ToClient};
 use super::{End, Ends, Pump, Running};
@@ -24,6 +25,7 @@ pub(super) struct Upstream<'a> {
     pub(super) pty: bool,
     pub(super) started: bool,
     pub(super) ends: &'a Ends,
+    pub(super) lookout: Option<&'a Lookout>,
 }
 
 /// A step went wrong: the channel on the host is gone, or must end.
@@ -42,10 +44,20 @@ impl Upstream<'_> {
             return End::ByClient;
         }
         let pump = self.pump;
-        while let Some(message) = from.wait().await {
+        // What ended an interlude and is still to be passed on.
+        let mut after = None;
+        loop {
+            let message = match after.take() {
+                Some(message) => message,
+                None => match from.wait().await {
+                    Some(message) => message,
+                    None => break,
+                },
+            };
             if matches!(message, ChannelMsg::Close) {
                 break;
             }
+            let (message, asked) = self.asked_for(message);
             let step = tokio::select! {
                 step = self.step(message) => step,
                 // The client has closed the channel and the host does not take what was sent before: it may never.
@@ -57,6 +69,9 @@ impl Upstream<'_> {
                 // The host has closed the channel: its side of the pump ends it.
                 Err(None) => return End::Closed,
             }
+            if let (Some(typed), Some(lookout)) = (asked, self.lookout) {
+                after = self.interlude(lookout, typed, from).await;
+            }
         }
         // A client that has said its end and seen the host's closes at once, and its command may still run: the host
         // closes by itself when it has told how that ended. Any other close is the client's wish to end it now.
@@ -67,33 +82,111 @@ impl Upstream<'_> {
         End::ByClient
     }
 
+    /// The message as the host is to have it; and what was typed behind the keys that ask for what waits.
+    fn asked_for(&self, message: ChannelMsg) -> (ChannelMsg, Option<Bytes>) {
+        let Some(lookout) = self.lookout.filter(|l| l.is_live()) else { return (message, None) };
+        match message {
+            ChannelMsg::Data { data } => {
+                let (data, asked) = lookout.typed(&data);
+                (ChannelMsg::Data { data }, asked)
+            }
+            message => (message, None),
+        }
+    }
+
+    /// Lends the person's screen to whoever shows what waits. What they type goes there and the host's output waits; the message
+    /// that ended it, if one did, is given back.
+    async fn interlude(&mut self, lookout: &Lookout, typed: Bytes, from: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+        let Lent { keys, mut screen } = lookout.call()?;
+        let tracker = lookout.lend(self.to_client).await;
+        let _ = keys.try_send(typed);
+        let mut keys = Some(keys);
+        let mut after = None;
+        loop {
+            tokio::select! {
+                shown = screen.recv() => match shown {
+                    Some(shown) => tokio::select! {
+                        biased;
+                        () = self.pump.client_closed.cancelled() => {}
+                        _ = self.to_client.data_bytes(shown) => {}
+                    },
+                    None => break,
+                },
+                message = from.wait(), if keys.is_some() => match message.unwrap_or(ChannelMsg::Close) {
+                    // Keys that nobody takes in time are dropped: they were typed at a screen that was not there yet.
+                    ChannelMsg::Data { data } => drop(keys.as_ref().map(|k| k.try_send(data))),
+                    last @ (ChannelMsg::Close | ChannelMsg::Eof) => {
+                        after = Some(last);
+                        keys = None;
+                    }
+                    // Sizes, signals: as ever.
+                    other => drop(self.step(other).await),
+                },
+            }
+        }
+        let other_screen = tracker.on_other_screen();
+        lookout.returned(tracker, self.to_client).await;
+        if other_screen {
+            self.redraw(lookout).await;
+        }
+        after
+    }
+
+    /// Has the host's program draw its screen anew: programs do when the size changes.
+    async fn redraw(&self, lookout: &Lookout) {
+        let (columns, rows) = lookout.columns_and_rows();
+        let columns = u32::from(columns);
+        for (rows, pause) in [(rows.saturating_sub(1).max(1), REDRAW), (rows, Duration::ZERO)] {
+            let _ = self.to_host.window_change(columns, u32::from(rows), 0, 0).await;
+            // Two changes at once could be seen as none.
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     async fn step(&mut self, message: ChannelMsg) -> Step {
         let gone = |_| None;
         let to = self.to_host;
         match message {
+            ChannelMsg::Data { data } if data.is_empty() => Ok(()),
             ChannelMsg::Data { data } => {
                 self.pump.counters.bytes_in.fetch_add(u64::try_from(data.len()).unwrap_or(0), Ordering::Relaxed);
                 to.data_bytes(data).await.map_err(gone)
             }
             ChannelMsg::Eof => {
+                if let Some(held) = self.lookout.and_then(Lookout::held_back) {
+                    to.data_bytes(held).await.map_err(gone)?;
+                }
                 self.ends.client.store(true, Ordering::SeqCst);
                 to.eof().await.map_err(gone)
             }
             ChannelMsg::RequestPty { want_reply, term, col_width, row_height, pix_width, pix_height, terminal_modes } => {
                 self.pty = true;
+                if let Some(lookout) = self.lookout {
+                    lookout.terminal(&term);
+                    lookout.resized(col_width, row_height);
+                }
                 self.forwarded(want_reply).await;
                 to.request_pty(want_reply, &term, col_width, row_height, pix_width, pix_height, &terminal_modes).await.map_err(gone)
             }
             ChannelMsg::SetEnv { want_reply, variable_name, variable_value } => {
+                if let Some(lookout) = self.lookout {
+                    lookout.variable(&variable_name, &variable_value);
+                }
                 self.forwarded(want_reply).await;
                 to.set_env(want_reply, variable_name, variable_value).await.map_err(gone)
             }
             ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height } => {
+                if let Some(lookout) = self.lookout {
+                    lookout.resized(col_width, row_height);
+                }
                 to.window_change(col_width, row_height, pix_width, pix_height).await.map_err(gone)
             }
             ChannelMsg::Signal { signal } => to.signal(signal).await.map_err(gone),
             ChannelMsg::RequestShell { want_reply } => {
                 self.start("shell", &[], want_reply).await?;
+                if let Some(lookout) = self.lookout.filter(|_| self.pty) {
+                    lookout.shell_begins();
+                }
                 to.request_shell(want_reply).await.map_err(gone)
             }
             ChannelMsg::Exec { want_reply, command } => {
@@ -165,6 +258,8 @@ impl Upstream<'_> {
     }
 }
 
+/// How long a program has to see one size before the next.
+const REDRAW: Duration = Duration::from_millis(100);
 /// How long a host may take for what a client sent before it closed the channel.
 const DRAIN: Duration = Duration::from_secs(5);
 

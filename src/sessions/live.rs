@@ -16,7 +16,7 @@ use crate::clock::Time;
 use crate::custody::{self, StandsOn};
 use crate::fault::{Fault, Kind};
 use crate::model::{EndReason, Event, EventName, SessionId};
-use crate::relay::{self, Counters, End, Outcome, Pump, Witness};
+use crate::relay::{self, Counters, End, Notices, Outcome, Pump, Witness};
 use crate::target::Connection;
 
 /// How often an idle connection to the host is looked after.
@@ -43,11 +43,13 @@ impl Ended {
 }
 
 /// Lives a session to its end.
+#[allow(clippy::too_many_arguments)] // each from another owner
 pub(super) async fn live(
     rooms: &Rooms,
     id: SessionId,
     stands_on: StandsOn,
     opened: Opened,
+    notices: Option<Notices>,
     hall: &mut Hall,
     place: &mut Place,
     mut bell: watch::Receiver<u64>,
@@ -63,6 +65,7 @@ pub(super) async fn live(
         counters: Arc::clone(&place.counters),
         channels: JoinSet::new(),
         exit_status: None,
+        notices,
     };
     let mut runs = place.stands(session.reach.subscribe());
     for waiting in std::mem::take(&mut hall.waiting) {
@@ -121,6 +124,7 @@ struct Session<'a> {
     counters: Arc<Counters>,
     channels: JoinSet<Option<Outcome>>,
     exit_status: Option<u32>,
+    notices: Option<Notices>,
 }
 
 impl Session<'_> {
@@ -133,6 +137,7 @@ impl Session<'_> {
             witness: Witness::new(self.rooms.log.clone(), self.base.clone()),
             client_closed: waiting.seat.closed().clone(),
             ending: self.ending.subscribe(),
+            notices: self.notices.clone(),
         };
         let counted = Counted::one(&self.counters);
         self.channels.spawn(async move {

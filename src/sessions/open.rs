@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::custody::{self, Asked, Custody, LeaseEnd, SessionEnd, StandsOn, Warrant};
 use crate::fault::{Calling, Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
-use crate::relay;
+use crate::relay::{self, Notices};
 use crate::target::{self, Connection, Error as TargetError, Prompt};
 
 /// How long a client that must be told something has to open a channel to be told on.
@@ -67,6 +67,8 @@ pub struct Visit {
     pub arrivals: mpsc::Receiver<Arrival>,
     /// To say goodbye to the client.
     pub handle: server::Handle,
+    /// How the person is told what waits for them while they sit at a shell.
+    pub notices: Option<Notices>,
 }
 
 /// What was reached so far, so that an end at any moment is recorded as what it is.
@@ -151,7 +153,7 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 }
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
-    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle } = visit;
+    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, notices } = visit;
     let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
@@ -197,7 +199,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     };
     match outcome {
         Ok((stands_on, opened)) => {
-            let ended = live::live(&rooms, id, stands_on, opened, &mut hall, &mut place, bell).await;
+            let ended = live::live(&rooms, id, stands_on, opened, notices, &mut hall, &mut place, bell).await;
             let (text, reason) = (ended.text.clone(), ended.reason);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
             if !matches!(reason, EndReason::ClientClosed | EndReason::ClientLost) {
