@@ -25,7 +25,6 @@ mod flat_memory;
 mod inbox;
 mod logs;
 mod mcp;
-mod notices;
 mod other_clients;
 mod people;
 mod personal;
