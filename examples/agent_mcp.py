@@ -25,7 +25,7 @@ STEPS = [
     ("which system", {"argv": ["uname", "-srm"]}),
     ("which distribution", {"argv": ["cat", "/etc/os-release"]}),
     ("as whom", {"argv": ["id", "-un"]}),
-    ("the time there", {"argv": ["date", "-u", "+%FT%TZ"], "env": {}}),
+    ("the time there", {"argv": ["date", "-u", "+%FT%TZ"]}),
     ("load", {"argv": ["cat", "/proc/loadavg"]}),
     ("memory", {"argv": ["head", "-n", "3", "/proc/meminfo"]}),
     ("full disks", {"argv": ["df", "-P", "/"]}),

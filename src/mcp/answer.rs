@@ -18,21 +18,18 @@ const LONGEST: usize = 2000;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     sentence: String,
-    hint: Option<String>,
+    hint: String,
 }
 
 impl Refusal {
     /// Of this door itself.
     pub(super) fn new(sentence: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), hint: Some(hint.into()) }
+        Self { sentence: sentence.into(), hint: hint.into() }
     }
 
     /// As a result that the model reads, so that it can do better.
     pub(super) fn result(&self) -> CallToolResult {
-        let mut text = format!("error: {}", printable(&self.sentence, LONGEST));
-        if let Some(hint) = &self.hint {
-            text.push_str(&format!("\nhint: {}", printable(hint, LONGEST)));
-        }
+        let text = format!("error: {}\nhint: {}", printable(&self.sentence, LONGEST), printable(&self.hint, LONGEST));
         CallToolResult::error(vec![ContentBlock::text(text)])
     }
 }
@@ -42,7 +39,11 @@ impl From<approvals::Error> for Refusal {
         if e.kind() == Kind::Bug {
             tracing::error!(target: "keyward::mcp", error = %e, "a tool failed where it must not");
         }
-        Self { sentence: e.to_string(), hint: e.hint() }
+        let hint = e.hint().unwrap_or_else(|| match e.kind() {
+            Kind::Invalid => "correct it, and call again; the limits are the broker's: [approvals] in its broker.toml".to_owned(),
+            _ => "nothing was done; call again later".to_owned(),
+        });
+        Self { sentence: e.to_string(), hint }
     }
 }
 

@@ -215,8 +215,9 @@ impl Step {
         match (&self.stdin, &self.stdin_base64) {
             (None, None) => Ok(Vec::new()),
             (Some(text), None) => Ok(text.clone().into_bytes()),
-            (None, Some(base64)) => Base64::decode_vec(base64)
-                .map_err(|_| Refusal::new("`stdin_base64` is no base64", "use the standard alphabet with padding (RFC 4648 §4), or give `stdin`")),
+            (None, Some(base64)) => Base64::decode_vec(base64).map_err(|_| {
+                Refusal::new("`stdin_base64` is no base64", "use the standard alphabet with padding (RFC 4648 §4), or give `stdin`")
+            }),
             (Some(_), Some(_)) => Err(Refusal::new("both `stdin` and `stdin_base64` were given", "give one of the two")),
         }
     }
@@ -250,9 +251,14 @@ mod tests {
 
     #[test]
     fn a_command_is_taken_in_both_forms() {
-        let shell = draft(serde_json::json!({ "command": "df -h | head", "stdin": "x", "env": { "TZ": "UTC" }, "timeout_s": 5, "reason": "why" })).unwrap();
+        let shell =
+            draft(serde_json::json!({ "command": "df -h | head", "stdin": "x", "env": { "TZ": "UTC" }, "timeout_s": 5, "reason": "why" }))
+                .unwrap();
         assert_eq!((shell.command.as_slice(), shell.stdin.as_slice()), (&b"df -h | head"[..], &b"x"[..]));
-        assert_eq!((shell.env, shell.timeout, shell.claim.as_deref()), (vec![("TZ".into(), "UTC".into())], Some(Duration::from_secs(5)), Some("why")));
+        assert_eq!(
+            (shell.env, shell.timeout, shell.claim.as_deref()),
+            (vec![("TZ".into(), "UTC".into())], Some(Duration::from_secs(5)), Some("why"))
+        );
         let argv = draft(serde_json::json!({ "argv": ["grep", "a b", "$x"], "stdin_base64": "/wA=" })).unwrap();
         assert_eq!((argv.command.as_slice(), argv.stdin.as_slice()), (&b"grep 'a b' '$x'"[..], &[0xff, 0][..]));
     }

@@ -84,3 +84,78 @@ where
         self.inner.close().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rmcp::model::{EmptyResult, NumberOrString, ServerResult};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    const MANY: usize = 10 * REQUESTS;
+
+    async fn with_many_requests() -> (tokio::io::DuplexStream, Gate<impl AsyncRead + Send + Unpin, impl AsyncWrite + Send + Unpin + 'static>)
+    {
+        let (mut client, ours) = tokio::io::duplex(1 << 20);
+        for id in 0..MANY {
+            let ping = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n");
+            client.write_all(ping.as_bytes()).await.unwrap();
+        }
+        let (reader, writer) = tokio::io::split(ours);
+        (client, Gate::new(reader, writer, 1024, CancellationToken::new()))
+    }
+
+    /// What comes without waiting: everything was written before.
+    async fn now<R, W>(gate: &mut Gate<R, W>) -> Option<RxJsonRpcMessage<RoleServer>>
+    where
+        R: AsyncRead + Send + Unpin,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        tokio::time::timeout(Duration::ZERO, gate.receive()).await.ok().flatten()
+    }
+
+    #[tokio::test]
+    async fn so_many_requests_are_under_way_and_no_more() {
+        let (_client, mut gate) = with_many_requests().await;
+        let mut under_way = Vec::new();
+        while let Some(request) = now(&mut gate).await {
+            under_way.push(request);
+        }
+        assert_eq!(under_way.len(), REQUESTS);
+        under_way.truncate(REQUESTS - 3);
+        while let Some(request) = now(&mut gate).await {
+            under_way.push(request);
+        }
+        assert_eq!(under_way.len(), REQUESTS, "a place is free when its request is done");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_not_listened_to() {
+        let (_client, mut gate) = with_many_requests().await;
+        let mut answers = Vec::new();
+        let mut taken = 0;
+        while now(&mut gate).await.is_some() {
+            taken += 1;
+            // Handed over and never written: nobody reads.
+            let id = NumberOrString::Number(taken);
+            answers.push(gate.send(JsonRpcMessage::response(ServerResult::EmptyResult(EmptyResult {}), id)));
+        }
+        assert_eq!(answers.len(), REQUESTS);
+        for answer in answers {
+            answer.await.unwrap();
+        }
+        assert!(now(&mut gate).await.is_some(), "it is again when it has read");
+    }
+
+    #[tokio::test]
+    async fn the_end_is_told() {
+        let (client, ours) = tokio::io::duplex(64);
+        let (reader, writer) = tokio::io::split(ours);
+        let left = CancellationToken::new();
+        let mut gate = Gate::new(reader, writer, 1024, left.clone());
+        drop(client);
+        assert!(gate.receive().await.is_none() && left.is_cancelled());
+    }
+}

@@ -126,8 +126,11 @@ async fn attend(hall: Arc<Hall>, stream: TcpStream, from: SocketAddr) {
         let (hall, who, cut) = (&hall, &who, &cut);
         async move { Ok::<_, Infallible>(answer(hall, request, from, who, cut).await) }
     });
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     loop {
         tokio::select! {
@@ -147,7 +150,13 @@ async fn attend(hall: Arc<Hall>, stream: TcpStream, from: SocketAddr) {
     }
 }
 
-async fn answer(hall: &Hall, mut request: Request<Incoming>, from: SocketAddr, who: &Mutex<Option<AgentId>>, cut: &CancellationToken) -> Answer {
+async fn answer(
+    hall: &Hall,
+    mut request: Request<Incoming>,
+    from: SocketAddr,
+    who: &Mutex<Option<AgentId>>,
+    cut: &CancellationToken,
+) -> Answer {
     if request.uri().path() != PATH {
         return told(StatusCode::NOT_FOUND, "there is nothing here: the tools are at /mcp");
     }
@@ -178,10 +187,13 @@ async fn answer(hall: &Hall, mut request: Request<Incoming>, from: SocketAddr, w
     let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config);
     let answer = service.handle(request).await;
     // The place is taken until the answer was read, or nobody is there to read it.
-    answer.map(|body| body.map_frame(move |frame| {
-        let _ = &place;
-        frame
-    }).boxed())
+    answer.map(|body| {
+        body.map_frame(move |frame| {
+            let _ = &place;
+            frame
+        })
+        .boxed()
+    })
 }
 
 /// The agent whose token the request shows.

@@ -2,8 +2,27 @@
 
 /// Words that mean something else where a command's name stands.
 const RESERVED: [&str; 21] = [
-    "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select", "then", "time", "until", "while",
-    "namespace", "repeat", "foreach", "end",
+    "case",
+    "coproc",
+    "do",
+    "done",
+    "elif",
+    "else",
+    "esac",
+    "fi",
+    "for",
+    "function",
+    "if",
+    "in",
+    "select",
+    "then",
+    "time",
+    "until",
+    "while",
+    "namespace",
+    "repeat",
+    "foreach",
+    "end",
 ];
 
 /// The line, or why there is none.
@@ -57,7 +76,10 @@ mod tests {
     fn what_needs_no_quotes_has_none() {
         assert_eq!(line(&["df", "-h", "/srv/a-b_c.d"]), "df -h /srv/a-b_c.d");
         assert_eq!(line(&["dd", "if=/dev/zero", "of=/tmp/x"]), "dd if=/dev/zero of=/tmp/x");
-        assert_eq!(line(&["echo", "", "a b", "it's", "$HOME", "~", "*", "a;b", "=ls"]), r#"echo '' 'a b' 'it'\''s' '$HOME' '~' '*' 'a;b' '=ls'"#);
+        assert_eq!(
+            line(&["echo", "", "a b", "it's", "$HOME", "~", "*", "a;b", "=ls"]),
+            r#"echo '' 'a b' 'it'\''s' '$HOME' '~' '*' 'a;b' '=ls'"#
+        );
         assert_eq!(line(&["A=b", "x"]), "'A=b' x");
         assert_eq!(line(&["if", "if"]), "'if' if");
         for bad in [&[][..], &[""], &["ls", "a\0b"]] {

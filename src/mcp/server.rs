@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, JsonObject, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,12 @@ impl Server {
         Self { approvals, agent, client, places, left }
     }
 
-    async fn call(&self, tool: Name, arguments: Option<JsonObject>, context: &RequestContext<RoleServer>) -> Result<CallToolResult, Refusal> {
+    async fn call(
+        &self,
+        tool: Name,
+        arguments: Option<JsonObject>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, Refusal> {
         Ok(match tool {
             Name::ListHosts => result(&self.list_hosts(ask::read(arguments)?).await?),
             Name::ListConnections => result(&self.list_connections(ask::read(arguments)?).await?),
@@ -75,7 +80,8 @@ impl Server {
         {
             return Err(no_host(wanted));
         }
-        let mut all: Vec<_> = hosts.into_iter().filter(|(host, _)| wanted.as_ref().is_none_or(|w| *w == host.name)).flat_map(|(_, live)| live).collect();
+        let mut all: Vec<_> =
+            hosts.into_iter().filter(|(host, _)| wanted.as_ref().is_none_or(|w| *w == host.name)).flat_map(|(_, live)| live).collect();
         all.sort_by_key(|live| std::cmp::Reverse(live.id));
         let connections = all.into_iter().map(|live| Connection {
             id: live.id.to_string(),
@@ -169,7 +175,10 @@ impl Server {
     fn ticket(&self, id: ProposalId) -> Result<Ticket, Refusal> {
         self.approvals.ticket(self.agent.id, id).ok_or_else(|| {
             let kept = self.approvals.config().keep.as_secs() / 60;
-            Refusal::new(format!("there is no proposal `{id}` of yours here"), format!("results can be read for {kept} minutes after the end"))
+            Refusal::new(
+                format!("there is no proposal `{id}` of yours here"),
+                format!("results can be read for {kept} minutes after the end"),
+            )
         })
     }
 

@@ -44,7 +44,14 @@ impl Progress {
 }
 
 /// Waits at most `wait`, and no longer than anybody is there to hear of it. How it stands then.
-pub(super) async fn follow(ticket: &Ticket, until: Until, wait: Duration, pages: Pages, mut progress: Progress, over: &[&CancellationToken]) -> Snapshot {
+pub(super) async fn follow(
+    ticket: &Ticket,
+    until: Until,
+    wait: Duration,
+    pages: Pages,
+    mut progress: Progress,
+    over: &[&CancellationToken],
+) -> Snapshot {
     let mut now = ticket.now.clone();
     let mut changes = ticket.output.changes();
     let deadline = tokio::time::sleep(wait);

@@ -24,7 +24,7 @@ events! {
     DaemonStopped = "daemon.stopped": "The daemon stopped in order.",
     DaemonReloaded = "daemon.reloaded": "The daemon read its configuration again.",
     DaemonRollbackAccepted = "daemon.rollback_accepted": "The daemon was told to go on with a database that is older than what was known of it.",
-    SigninAccepted = "signin.accepted": "A person's key signed in at the front.",
+    SigninAccepted = "signin.accepted": "A person's or an agent's key signed in at the front, or an agent came in at another door.",
     SigninRefused = "signin.refused": "A sign-in at the front was refused.",
     VerbRefused = "verb.refused": "A person tried a verb that their role or scope does not allow.",
     UserAdded = "user.added": "A person was added.",

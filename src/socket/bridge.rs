@@ -81,7 +81,9 @@ async fn who(door: &Doorway, uid: u32, asked: Bridge, token: Option<Secret>) -> 
             match (agents.next(), agents.next()) {
                 (Some(agent), None) => Ok(agent),
                 (None, _) => not("you have no agent".to_owned(), add),
-                (Some(_), Some(_)) => not("you have several agents, and none was named".to_owned(), format!("name one: --agent NAME; yours: {names}")),
+                (Some(_), Some(_)) => {
+                    not("you have several agents, and none was named".to_owned(), format!("name one: --agent NAME; yours: {names}"))
+                }
             }
         }
     }

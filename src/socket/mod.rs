@@ -96,7 +96,7 @@ async fn attend(
         Err(_) => Err(refuse(Kind::TimedOut, format!("the request did not come within {} s", PATIENCE.as_secs()))),
     };
     let (request, secrets) = match called {
-        Ok(Called::Verb(request, secrets)) => (request, secrets),
+        Ok(Called::Verb(request, secrets)) => (*request, secrets),
         Ok(Called::Agent(asked, token)) => {
             // It may stay for days: the place of a call is for those who ask and leave.
             drop(place);
@@ -114,7 +114,7 @@ async fn attend(
 /// What somebody wants at this door.
 enum Called {
     /// A verb, with its secrets.
-    Verb(Request, Secrets),
+    Verb(Box<Request>, Secrets),
     /// To speak as an agent, perhaps with its token.
     Agent(Bridge, Option<Secret>),
 }
@@ -142,7 +142,7 @@ async fn listen(stream: &mut UnixStream) -> Result<Called, Problem> {
     let request: Request = frames::parse(&payload)?;
     let material = if request.material { Some(frames::read_secret(stream).await?) } else { None };
     let passphrase = if request.passphrase { Some(frames::read_secret(stream).await?) } else { None };
-    Ok(Called::Verb(request, Secrets { material, passphrase }))
+    Ok(Called::Verb(Box::new(request), Secrets { material, passphrase }))
 }
 
 async fn answer(stream: &mut UnixStream, desk: &Desk, caller: Caller, request: Request, secrets: Secrets) -> io::Result<()> {

@@ -205,4 +205,3 @@ pub(crate) fn python_example(words: &[String]) -> Command {
     example.arg(super::agent::example("agent_mcp.py")).args(words);
     example
 }
-
