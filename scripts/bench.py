@@ -4,6 +4,7 @@
 BENCH_QUICK=1 makes a short run whose figures only say that everything works. What each figure means and what was measured:
 docs/performance.md.
 """
+import datetime
 import json
 import os
 import pathlib
@@ -30,6 +31,7 @@ ROUNDS = 1 if QUICK else 5
 CONNECTS = 5 if QUICK else 40
 ECHOES = 100 if QUICK else 1000
 HELD = 20 if QUICK else 200
+APPROVALS = 5 if QUICK else 50
 CLIENTS = 8
 SECONDS = 2 if QUICK else 10
 LEGS = ("direct", "ProxyJump", "Keyward")
@@ -70,7 +72,7 @@ class World:
         self.folder = folder
         self.running = []
         self.user = subprocess.check_output(["id", "-un"], text=True).strip()
-        for name in ("sshd_key", "person", "deploy"):
+        for name in ("sshd_key", "person", "deploy", "agent"):
             self.call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder / name)
         keys = (folder / "person.pub").read_text() + (folder / "deploy.pub").read_text()
         (folder / "authorized_keys").write_text(keys)
@@ -138,7 +140,7 @@ class World:
             self.keyward("host", "add", name, f"127.0.0.1:{host['port']}")
             self.keyward("host", "trust", name, "--fingerprint", fingerprint)
             self.keyward("credential", "attach", "deploy", "--host", name)
-        self.keyward("grant", "add", "--to", "*", "--hosts", "*", "--allow", "shell,exec,sftp")
+        self.keyward("grant", "add", "--to", "*", "--hosts", "*", "--allow", "shell,exec,sftp,propose")
 
     def config(self, cipher):
         lines = [
@@ -236,6 +238,48 @@ def measure_echo(world):
         process.stdin.close()
         process.wait(20)
     return times
+
+
+def measure_approval(world):
+    """Milliseconds from a person's decision to the first byte of the command's output at the agent's ssh: from the moment that the
+    broker has noted for the decision, and from the start of the person's own ssh, which runs over a connection that stands."""
+    world.keyward("agent", "add", "bench-agent", "--key", world.folder / "agent.pub", "--per-minute", "600")
+    to = ["-F", str(world.configs["gcm"]), "-p", str(world.broker_port), "-o", "ControlPath=" + str(world.folder / "ctl")]
+    held = subprocess.Popen(["ssh", "-N", "-M", *to, f"{world.user}@127.0.0.1"], stdin=subprocess.DEVNULL)
+    person = subprocess.Popen(world.ssh("Keyward", "-N"), stdin=subprocess.DEVNULL)
+    verb = lambda *words: subprocess.run(["ssh", *to, f"{world.user}@127.0.0.1", *words], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60).stdout
+    decided, whole = [], []
+    # A configuration of its own: the person's key must not be offered for the agent.
+    config = world.folder / "ssh_agent"
+    config.write_text(world.configs["gcm"].read_text().replace(f"IdentityFile {world.folder}/person", f"IdentityFile {world.folder}/agent"))
+    agent = ["ssh", "-n", "-F", str(config), "Keyward", "echo x"]
+    try:
+        while not (world.folder / "ctl").exists() or not json.loads(verb("session", "list", "--live", "--json")):
+            time.sleep(0.05)
+        for n in range(APPROVALS + 2):
+            process = subprocess.Popen(agent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+            waiting = []
+            while not waiting:
+                waiting = json.loads(verb("proposal", "list", "--pending", "--json"))
+            start = time.time()
+            approving = subprocess.Popen(
+                ["ssh", *to, f"{world.user}@127.0.0.1", "proposal", "approve", waiting[0]["id"], "--digest", waiting[0]["digest"]],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if process.stdout.read(1) != b"x":
+                raise SystemExit("error: an approved command wrote nothing")
+            end = time.time()
+            approving.wait(60)
+            process.wait(60)
+            at = json.loads(verb("proposal", "show", waiting[0]["id"], "--json"))["decided_at"]
+            at = datetime.datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+            if n >= 2:  # the first ones warm up
+                decided.append((end - at) * 1000)
+                whole.append((end - start) * 1000)
+    finally:
+        for process in (held, person):
+            process.terminate()
+            process.wait(20)
+    return decided, whole
 
 
 def hold(world):
@@ -345,6 +389,11 @@ def main():
                 compare(
                     f"{way}, processor of the middle", "s/GiB", costs, "≤ 0.5" if goal else "",
                     (lambda v: v["Keyward"] <= 0.5) if goal else None)
+        progress(f"approvals, {APPROVALS} of them")
+        decided, whole = measure_approval(world)
+        middle = statistics.median(decided)
+        row("from an approval to the first byte of output, p50", "ms", {"Keyward": middle}, "≤ 15", middle <= 15)
+        row("the same with the person's ssh that approves, p50", "ms", {"Keyward": statistics.median(whole)})
         progress(f"new sessions, {CLIENTS} clients, {SECONDS} s each")
         rates, cost = measure_rate(world)
         row(f"new sessions, {CLIENTS} clients", "1/s", rates)

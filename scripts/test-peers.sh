@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests/it and tests/memory talk to: OpenSSH's server and client,
-# dropbear and PuTTY from Debian, paramiko, asyncssh and ssh-audit in a virtual
+# dropbear, PuTTY, tmux, less and vi from Debian, paramiko, asyncssh and ssh-audit in a virtual
 # environment of their own (.tools/venv), and the account kw-peer, which the
 # test hosts let in. A second run changes nothing.
 #
@@ -40,6 +40,9 @@ need setsid util-linux
 need setpriv util-linux
 need mount mount
 need useradd passwd
+need tmux tmux
+need less less
+need vi vim-tiny
 need python3 python3
 if command -v python3 >/dev/null 2>&1; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"

@@ -13,7 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What a connection begins with, in bytes.
 const SMALL: usize = 8 * 1024;
 /// What a busy one grows to.
-const LARGE: usize = 128 * 1024;
+const LARGE: usize = 256 * 1024;
+/// So many reads in a row that fill less than a sixteenth of it, and it is small again.
+const FEW: u32 = 64;
 
 /// A stream with such a buffer.
 #[derive(Debug)]
@@ -22,12 +24,13 @@ pub struct Buffered<S> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    few: u32,
 }
 
 impl<S> Buffered<S> {
     /// Around `stream`.
     pub fn new(stream: S) -> Self {
-        Self { stream, buffer: vec![0; SMALL], start: 0, end: 0 }
+        Self { stream, buffer: vec![0; SMALL], start: 0, end: 0, few: 0 }
     }
 }
 
@@ -38,11 +41,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Buffered<S> {
             // The last read filled it: there is more than it holds.
             if me.end == me.buffer.len() && me.end < LARGE {
                 me.buffer = vec![0; me.end * 2];
+            } else if me.few >= FEW && me.buffer.len() > SMALL {
+                me.buffer = vec![0; SMALL];
             }
             (me.start, me.end) = (0, 0);
             let mut fill = ReadBuf::new(&mut me.buffer);
             ready!(Pin::new(&mut me.stream).poll_read(cx, &mut fill))?;
             me.end = fill.filled().len();
+            me.few = if me.end < me.buffer.len() / 16 { me.few.saturating_add(1) } else { 0 };
         }
         let held = me.buffer.get(me.start..me.end).unwrap_or_default();
         let n = held.len().min(out.remaining());
@@ -66,7 +72,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Buffered<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -86,5 +92,21 @@ mod tests {
         let mut text = String::new();
         idle.read_to_string(&mut text).await.unwrap();
         assert_eq!((text.as_str(), idle.buffer.len()), ("a little", SMALL));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_not_busy_any_more_has_a_small_buffer_again() {
+        let (mut near, far) = tokio::io::duplex(LARGE);
+        let mut far = Buffered::new(far);
+        let mut taken = vec![0; LARGE];
+        while far.buffer.len() < LARGE {
+            near.write_all(&taken).await.unwrap();
+            far.read_exact(&mut taken).await.unwrap();
+        }
+        for _ in 0..=FEW {
+            near.write_all(b"x").await.unwrap();
+            far.read_exact(&mut taken[..1]).await.unwrap();
+        }
+        assert_eq!(far.buffer.len(), SMALL);
     }
 }

@@ -9,7 +9,7 @@
 //! 4. wires: [`buffer`], [`target`], [`relay`]
 //! 5. living room: [`sessions`]
 //! 6. desks: [`approvals`]
-//! 7. counter: [`control`], [`cli`]
+//! 7. counter: [`control`], [`inbox`], [`cli`]
 //! 8. doors: [`mcp`], [`front`], [`socket`]
 //! 9. roof: [`config`], [`daemon`]
 
@@ -39,6 +39,7 @@ pub mod approvals;
 
 pub mod cli;
 pub mod control;
+pub mod inbox;
 
 pub mod front;
 pub mod mcp;

@@ -38,10 +38,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("approvals", &["audit", "authz", "clock", "custody", "fault", "masking", "model", "sessions", "store"]),
     // 7 counter
     ("control", &["approvals", "audit", "authn", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target"]),
-    ("cli", &["clock", "control", "fault", "model", "render", "secret"]),
+    ("inbox", &["clock", "control", "fault", "model", "render"]),
+    ("cli", &["clock", "control", "fault", "inbox", "model", "render", "secret"]),
     // 8 doors
     ("mcp", &["approvals", "authn", "authz", "fault", "model"]),
-    ("front", &["approvals", "authn", "buffer", "cli", "control", "fault", "mcp", "model", "relay", "secret", "sessions"]),
+    ("front", &["approvals", "authn", "buffer", "cli", "control", "fault", "inbox", "mcp", "model", "relay", "secret", "sessions"]),
     ("socket", &["control", "fault", "mcp", "model", "secret"]),
     // 9 roof
     ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "target"]),

@@ -149,7 +149,7 @@ impl Inner {
             });
             self.keep(&entry);
             tickets.push(ticket(&entry));
-            let after = std::mem::replace(&mut before, Some(entry.now.subscribe()));
+            let after = before.replace(entry.now.subscribe());
             let person = entry.row.user;
             // It sees its own panics.
             self.runtime.spawn(journey::guarded(Arc::clone(self), proposal, Arc::clone(&entry), asked, connection, after));

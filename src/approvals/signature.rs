@@ -89,4 +89,37 @@ mod tests {
             assert_eq!(verify_signature(bad, "text", &keys), Err(SignatureError::Unreadable));
         }
     }
+
+    /// What a security key with these flags signs (OpenSSH's PROTOCOL.u2f): application, flags, counter and message.
+    fn touched(flags: u8, claimed: u8, text: &str) -> (String, String) {
+        use aws_lc_rs::digest::{SHA256, digest};
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+        use russh::keys::ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
+        use russh::keys::ssh_key::{Algorithm, Signature};
+        let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let point = Ed25519PublicKey(key.public_key().as_ref().try_into().unwrap());
+        let public = KeyData::SkEd25519(SkEd25519::new(point, "ssh:".to_owned()));
+        let message = SshSig::signed_data(NAMESPACE, HashAlg::Sha512, text.as_bytes()).unwrap();
+        let mut covered = digest(&SHA256, b"ssh:").as_ref().to_vec();
+        covered.push(flags);
+        covered.extend(7u32.to_be_bytes());
+        covered.extend(digest(&SHA256, &message).as_ref());
+        let mut data = key.sign(&covered).as_ref().to_vec();
+        data.push(claimed);
+        data.extend(7u32.to_be_bytes());
+        let signature = Signature::new(Algorithm::SkEd25519, data).unwrap();
+        let armored = SshSig::new(public.clone(), NAMESPACE, HashAlg::Sha512, signature).unwrap().to_pem(LineEnding::LF).unwrap();
+        (armored, PublicKey::from(public).to_openssh().unwrap())
+    }
+
+    #[test]
+    fn a_security_key_counts_only_if_it_was_touched() {
+        let (armored, key) = touched(1, 1, "text");
+        assert!(verify_signature(&armored, "text", std::slice::from_ref(&key)).is_ok());
+        assert_eq!(verify_signature(&armored, "other", std::slice::from_ref(&key)), Err(SignatureError::DoesNotFit));
+        let (armored, key) = touched(0, 0, "text");
+        assert_eq!(verify_signature(&armored, "text", std::slice::from_ref(&key)), Err(SignatureError::NotTouched));
+        let (armored, key) = touched(0, 1, "text");
+        assert_eq!(verify_signature(&armored, "text", &[key]), Err(SignatureError::DoesNotFit), "a touch cannot be claimed");
+    }
 }

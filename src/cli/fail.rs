@@ -93,6 +93,22 @@ impl From<Problem> for Failure {
     }
 }
 
+/// `proposal watch` where there is no screen.
+pub fn no_screen(how: &str) -> Failure {
+    let hint =
+        format!("give it one: {how}; or decide with verbs: proposal list --pending, proposal show ID, proposal approve ID --digest HEX");
+    Failure::new(Exit::Usage, "the inbox needs a terminal", hint)
+}
+
+/// The inbox broke.
+pub fn inbox_failed() -> Failure {
+    Failure::new(
+        Exit::Bug,
+        "a defect of Keyward ended the inbox; nothing was decided by that",
+        "decide with verbs: proposal list --pending",
+    )
+}
+
 /// The exit status of a kind of failure.
 pub fn exit_of(kind: Kind) -> Exit {
     TABLE.iter().find(|(known, _)| *known == kind).map_or(Exit::Bug, |(_, exit)| *exit)

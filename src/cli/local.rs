@@ -17,6 +17,10 @@ pub(super) fn call(globals: &Globals, style: &Style, verb: Verb) -> Result<Exit,
     if let Follow::Sign(id) = &follow {
         command = signed(&client, style, command, *id)?;
     }
+    if follow == Follow::Watch {
+        client.reachable()?;
+        return super::watch::inbox(client, style.color);
+    }
     if secret != Wanted::Nothing {
         client.reachable()?;
     }

@@ -10,6 +10,7 @@ pub mod place;
 pub mod print;
 mod prompt;
 mod sign;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

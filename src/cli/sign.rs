@@ -12,9 +12,14 @@ use crate::control::CanonicalView;
 /// How long the agent has: a security key waits for its touch.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
+/// Where the agent listens, if there is one.
+pub(super) fn socket() -> Option<std::ffi::OsString> {
+    place::var("SSH_AUTH_SOCK")
+}
+
 /// The armored signature, by the first of the person's keys that the agent has.
 pub(super) fn with_agent(what: &CanonicalView) -> Result<String, Failure> {
-    let socket = place::var("SSH_AUTH_SOCK").ok_or_else(|| {
+    let socket = socket().ok_or_else(|| {
         Failure::new(Exit::Failed, "there is no ssh agent (SSH_AUTH_SOCK is not set)", "start one: eval $(ssh-agent); ssh-add")
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| failed(&e.to_string()))?;

@@ -90,6 +90,9 @@ pub enum Error {
     /// Nobody's key is known at this door.
     #[error("at the local door no key of yours is shown, and whoever runs under your uid could decide for you")]
     NoKey,
+    /// The key was removed since.
+    #[error("the key that signed you in here is not yours any more")]
+    KeyGone,
     /// A signature does not count.
     #[error(transparent)]
     Signature(#[from] approvals::SignatureError),
@@ -131,7 +134,7 @@ impl Fault for Error {
             Self::Key(_) | Self::Unfit { .. } | Self::SecretMissing | Self::SecretEmpty(_) | Self::Checkpoints(_) => Kind::Invalid,
             Self::OtherFingerprint { .. } | Self::NoHostKey(_) | Self::Gone => Kind::Refused,
             Self::Halfway { error, .. } => error.kind(),
-            Self::NoKey => Kind::Forbidden,
+            Self::NoKey | Self::KeyGone => Kind::Forbidden,
             Self::Signature(_) => Kind::Invalid,
             Self::Approvals(e) => e.kind(),
             Self::Audit(e) => e.kind(),
@@ -160,6 +163,7 @@ impl Fault for Error {
             Self::Checkpoints(_) => Some("a checkpoint file has one JSON document per line, as the broker wrote it".to_owned()),
             Self::Gone => None,
             Self::NoKey => Some("come over ssh: ssh -p PORT YOU@BROKER proposal watch; or sign it with your ssh agent: --sign".to_owned()),
+            Self::KeyGone => Some("sign in with a key that is".to_owned()),
             Self::Signature(_) => Some(format!(
                 "sign what `proposal canonical ID` prints: ssh-keygen -Y sign -n {} -f ~/.ssh/id_ed25519",
                 approvals::NAMESPACE

@@ -27,6 +27,11 @@ impl Desk {
         self.0.approvals.inbox(person)
     }
 
+    /// What this desk takes for the time.
+    pub fn clock(&self) -> crate::clock::Clock {
+        self.0.clock.clone()
+    }
+
     /// How many proposals wait for this person, and to which hosts their agents would like a connection.
     pub fn waiting(&self, person: UserId) -> (usize, Vec<approvals::Wanted>) {
         (self.0.approvals.waiting(person).len(), self.0.approvals.wanted(person))
@@ -102,7 +107,7 @@ impl Call<'_> {
         let edit = edit.map(String::into_bytes);
         let by = match signature {
             Some(armored) => self.signer(id, &digest, edit.as_deref(), armored).await?,
-            None => self.approver()?,
+            None => self.approver().await?,
         };
         let decided = self.parts.approvals.approve(by, self.actor.name.clone(), id, digest, edit, again).await?;
         let reply = Reply::done(Data::Proposal(self.proposal_view(&self.proposal(id).await?)), format!("proposal {id} approved"));
@@ -115,7 +120,7 @@ impl Call<'_> {
     }
 
     async fn plan_approve(&self, plan: PlanId, digest: ActDigest) -> Result<Reply, Error> {
-        let by = self.approver()?;
+        let by = self.approver().await?;
         let decided = self.parts.approvals.approve_plan(by, self.actor.name.clone(), plan, digest).await?;
         let (me, rows) = (self.actor.id, self.parts.store.read(move |c| proposals::of_plan(c, plan)).await?);
         let views = rows.iter().filter(|r| r.user == me).map(|r| self.proposal_view(r)).collect();
@@ -123,7 +128,7 @@ impl Call<'_> {
     }
 
     pub(super) async fn proposal_deny(&self, id: ProposalId, reason: Option<String>) -> Result<Reply, Error> {
-        let by = self.approver()?;
+        let by = self.approver().await?;
         self.parts.approvals.deny(by, self.actor.name.clone(), id, reason).await?;
         Ok(Reply::done(Data::Proposal(self.proposal_view(&self.proposal(id).await?)), format!("proposal {id} denied")))
     }
@@ -145,9 +150,14 @@ impl Call<'_> {
         found.filter(|row| all || row.user == self.actor.id).ok_or_else(|| Error::no_such("proposal", id, "proposal list"))
     }
 
-    /// The caller as somebody who may decide: only with the key that signed them in.
-    fn approver(&self) -> Result<Approver, Error> {
-        let means = Means::SignIn(self.key.clone().ok_or(Error::NoKey)?);
+    /// The caller as somebody who may decide: only with the key that signed them in, if it is still theirs. An inbox may have
+    /// been open since yesterday.
+    async fn approver(&self) -> Result<Approver, Error> {
+        let (me, key) = (self.actor.id, self.key.clone().ok_or(Error::NoKey)?);
+        if !self.parts.store.read(move |c| users::keys_of(c, me)).await?.iter().any(|k| k.fingerprint == key) {
+            return Err(Error::KeyGone);
+        }
+        let means = Means::SignIn(key);
         Approver::of(&Principal::Human(self.actor.id), means).ok_or(Error::NoKey)
     }
 

@@ -8,18 +8,20 @@ mod wants;
 
 use clap::Parser;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
 use crate::cli::fail::{self, Exit, Failure};
 use crate::cli::grammar::{Call, Cli, Color, Follow};
 use crate::cli::print::{self, Style, Trust};
 use crate::control::{Caller, Command, Data, Desk, Error, Reply, Secrets, SshConfigView};
 use crate::fault::{Calling, Fault, Kind};
+use crate::inbox::{self, DeskDoor, Left, Look};
 
 use streams::{Gone, Streams};
 use wants::{Unasked, secrets, texts};
 
 /// What the client's side is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Screen {
     /// Whether the client asked for a terminal.
     pub terminal: bool,
@@ -27,6 +29,12 @@ pub struct Screen {
     pub width: Option<u16>,
     /// How the client calls the broker, for what is to be done.
     pub calling: Calling,
+    /// Whether it wants no colours.
+    pub plain: bool,
+    /// Whether it can place a cursor.
+    pub dumb: bool,
+    /// Its columns and rows, now and whenever they change.
+    pub size: Option<watch::Receiver<(u16, u16)>>,
 }
 
 /// Runs the verb in `words`, the bytes of the command as they came; without words shows the hosts that the person may
@@ -111,6 +119,9 @@ where
         );
         return Err(refused(Failure::new(Exit::Usage, "--sign uses the ssh agent of the machine that the program runs on", hint), &style));
     }
+    if follow == Follow::Watch {
+        return watch(desk, caller, streams, screen, &style).await;
+    }
     let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
     let reply = send(desk, &caller, command, secrets, streams, &style).await?;
     match follow {
@@ -139,6 +150,31 @@ where
     }
 }
 
+/// `proposal watch`: the inbox, on the client's terminal.
+async fn watch<I, O, E>(
+    desk: &Desk,
+    caller: Caller,
+    streams: &mut Streams<'_, I, O, E>,
+    screen: &Screen,
+    style: &Style,
+) -> Result<Exit, Stop>
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    let Some(size) = screen.size.clone().filter(|_| screen.terminal && !screen.dumb) else {
+        return Err(refused(fail::no_screen("ssh -t -p PORT YOU@BROKER proposal watch"), style));
+    };
+    let look = Look { color: style.color, signs: false };
+    let (stdin, stdout) = streams.raw();
+    match inbox::run(DeskDoor::new(desk.clone(), caller), look, desk.clock(), stdin, stdout, size).await {
+        Left::Done => Ok(Exit::Done),
+        Left::Gone => Err(Stop::Gone),
+        Left::Failed => Err(refused(fail::inbox_failed(), style)),
+    }
+}
+
 /// The words of a command, split as a shell would split them.
 fn split(words: &[u8]) -> Result<Vec<String>, Stop> {
     let wrong =
@@ -151,7 +187,7 @@ fn style_of(cli: &Cli, screen: &Screen) -> Style {
     let color = match cli.globals.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => screen.terminal,
+        Color::Auto => screen.terminal && !screen.plain,
     };
     Style {
         json: cli.globals.json,

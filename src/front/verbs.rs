@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use russh::{ChannelMsg, Disconnect, server};
-use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
+use russh::{ChannelMsg, ChannelReadHalf, Disconnect, server};
+use tokio::io::{AsyncWrite, AsyncWriteExt, simplex};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::console::{self, Screen};
@@ -13,6 +13,9 @@ use crate::control::{Caller, Desk};
 use crate::fault::Calling;
 use crate::relay::{self, ClientChannel, Held};
 use crate::sessions::Arrival;
+
+/// Bytes that may be typed ahead of what reads them.
+const KEYBOARD: usize = 4096;
 
 /// Serves verbs until the client is gone.
 pub(super) async fn serve(
@@ -59,13 +62,16 @@ async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: Client
         let _ = channel.close().await;
         return;
     }
-    let mut width = None;
+    let mut screen = Screen { terminal: held.pty, calling, ..Screen::default() };
+    let (resize, size) = watch::channel((0, 0));
     let mut words = None;
     let mut answers = Vec::new();
     for message in &held.messages {
         match message {
-            ChannelMsg::RequestPty { want_reply, col_width, .. } => {
-                width = u16::try_from(*col_width).ok().filter(|w| *w > 0);
+            ChannelMsg::RequestPty { want_reply, term, col_width, row_height, .. } => {
+                screen.width = u16::try_from(*col_width).ok().filter(|w| *w > 0);
+                screen.dumb = matches!(term.as_str(), "" | "dumb");
+                resize.send_replace(cells(*col_width, *row_height));
                 answers.extend(want_reply.then_some(true));
             }
             ChannelMsg::RequestShell { want_reply } => {
@@ -76,7 +82,15 @@ async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: Client
                 words = Some(command.clone());
                 answers.extend(want_reply.then_some(true));
             }
-            ChannelMsg::SetEnv { want_reply, .. } | ChannelMsg::RequestX11 { want_reply, .. } | ChannelMsg::Request { want_reply, .. } => {
+            ChannelMsg::SetEnv { want_reply, variable_name, variable_value } => {
+                // See no-color.org; nothing else of what a client sends means anything here.
+                screen.plain |= variable_name == "NO_COLOR" && !variable_value.is_empty();
+                answers.extend(want_reply.then_some(false));
+            }
+            ChannelMsg::WindowChange { col_width, row_height, .. } => {
+                resize.send_replace(cells(*col_width, *row_height));
+            }
+            ChannelMsg::RequestX11 { want_reply, .. } | ChannelMsg::Request { want_reply, .. } => {
                 answers.extend(want_reply.then_some(false));
             }
             ChannelMsg::RequestSubsystem { want_reply, .. } => answers.extend(want_reply.then_some(true)),
@@ -91,11 +105,49 @@ async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: Client
     for answer in answers {
         let _ = if answer { to.success().await } else { to.failure().await };
     }
-    let screen = Screen { terminal: held.pty, width, calling };
     let (mut out, mut err) = (to.make_writer(), to.make_writer_ext(Some(1)));
-    let status = console::run(desk, caller, &words, from.make_reader(), &mut out, &mut err, screen).await;
+    let status = if screen.terminal {
+        screen.size = Some(size);
+        let (typed, mut keyboard) = simplex(KEYBOARD);
+        let verb = console::run(desk, caller, &words, typed, &mut out, &mut err, screen);
+        tokio::pin!(verb);
+        tokio::select! {
+            status = &mut verb => status,
+            // The client is gone, or says no more: the verb finds its keyboard at an end.
+            () = type_on(&mut from, &mut keyboard, &resize) => {
+                drop(keyboard);
+                verb.await
+            }
+        }
+    } else {
+        console::run(desk, caller, &words, from.make_reader(), &mut out, &mut err, screen).await
+    };
     let _ = (out.flush().await, err.flush().await);
     let _ = to.exit_status(status).await;
     let _ = to.eof().await;
     let _ = to.close().await;
+}
+
+/// What a person types goes to the verb, and the size of their terminal to whoever draws on it.
+async fn type_on(from: &mut ChannelReadHalf, keyboard: &mut (impl AsyncWrite + Unpin), resize: &watch::Sender<(u16, u16)>) {
+    while let Some(message) = from.wait().await {
+        match message {
+            ChannelMsg::Data { data } => {
+                if keyboard.write_all(&data).await.is_err() {
+                    return;
+                }
+            }
+            ChannelMsg::WindowChange { col_width, row_height, .. } => {
+                resize.send_replace(cells(col_width, row_height));
+            }
+            ChannelMsg::Eof | ChannelMsg::Close => return,
+            _ => {}
+        }
+    }
+}
+
+/// Columns and rows; a client that does not say has the usual ones.
+pub(super) fn cells(columns: u32, rows: u32) -> (u16, u16) {
+    let or = |n: u32, usual: u16| u16::try_from(n).ok().filter(|n| *n > 0).unwrap_or(usual);
+    (or(columns, 80), or(rows, 24))
 }

@@ -363,3 +363,44 @@ fn verbs_of_agents_and_proposals_tell_what_is_wrong() {
     assert!(added.text().starts_with("kwa_") && added.text().trim().len() == 47, "a token, alone: {added:?}");
     assert!(!scene.broker.does(&["--json", "agent", "list"]).contains("kwa_"), "shown once");
 }
+
+#[test]
+fn a_private_key_in_the_output_is_masked_and_it_is_said() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let place = scene.open_place("files");
+    let key = Key::new(scene.dir().join("found"));
+    std::fs::write(place.join("id"), key.private()).unwrap();
+    crate::world::open_to_all(&place.join("id"), 0o644);
+    let proposed = agent.proposes(&format!("echo before; cat {}/id; echo after", place.display()));
+    let waiting = scene.alice.waiting(1).remove(0);
+    scene.alice.approves(&waiting);
+    let (status, out, errors) = proposed.end();
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(out.starts_with("before\n[masked: ") && out.ends_with("after\n"), "{out}");
+    let body = String::from_utf8(key.private()).unwrap();
+    assert!(body.lines().filter(|l| l.len() > 40).all(|l| !out.contains(l)), "{out}");
+    assert!(errors.contains("secrets were masked on standard output"), "{errors}");
+    let done = scene.alice.proposal(&waiting);
+    assert!(done["masked"].as_u64().unwrap() > 0, "{done:#}");
+    let shown = scene.alice.verb("alice", &format!("proposal show {}", waiting["id"].as_str().unwrap()), "").ok().text();
+    assert!(shown.contains("[masked: ") && body.lines().filter(|l| l.len() > 40).all(|l| !shown.contains(l)), "{shown}");
+}
+
+#[test]
+fn the_person_writes_another_command_and_the_agent_learns_which_one_ran() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let proposed = agent.proposes("rm -rf /srv/old");
+    let waiting = scene.alice.waiting(1).remove(0);
+    let words = format!("proposal approve {} --digest {} --edit", waiting["id"].as_str().unwrap(), waiting["digest"].as_str().unwrap());
+    scene.alice.verb("alice", &words, "echo edited\n").ok();
+    let (status, out, errors) = proposed.end();
+    assert_eq!((status, out.as_str()), (Some(0), "edited\n"));
+    assert!(errors.contains("keyward: your person wrote another command, and that one ran: echo edited"), "{errors}");
+    let done = scene.alice.proposal(&waiting);
+    assert_eq!((done["command"].as_str(), done["proposed_command_base64"].as_str()), (Some("echo edited"), Some("cm0gLXJmIC9zcnYvb2xk")));
+    assert_ne!(done["digest"], waiting["digest"]);
+}

@@ -86,7 +86,7 @@ fn key_exchanges_in_the_middle_of_a_transfer_lose_nothing() {
     for way in Way::BOTH {
         let outcome = scene.alice.exec_within(Duration::from_secs(120), way, &["-o", "RekeyLimit=1M"], "cat", sent.clone());
         assert_eq!((outcome.status, sha256(&outcome.stdout)), (Some(0), digest.clone()), "{way:?}: {}", outcome.errors());
-        let up = scene.alice.exec_with(way, &["-o", "RekeyLimit=1M"], "sha256sum", sent.clone()).ok();
+        let up = scene.alice.exec_within(Duration::from_secs(120), way, &["-o", "RekeyLimit=1M"], "sha256sum", sent.clone()).ok();
         assert_eq!(up.text(), format!("{digest}  -\n"), "{way:?}");
     }
     // Some of the key exchanges must have happened, or the test proves nothing.

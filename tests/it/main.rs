@@ -22,6 +22,7 @@ mod disk;
 mod endings;
 mod files;
 mod flat_memory;
+mod inbox;
 mod logs;
 mod mcp;
 mod other_clients;

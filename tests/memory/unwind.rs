@@ -80,7 +80,8 @@ fn line() -> String {
 }
 
 fn say(word: &str) {
-    writeln!(std::io::stdout(), "{word}").unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "{word}").unwrap();
 }
 
 async fn next() -> String {

@@ -53,6 +53,11 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
         self.terminal
     }
 
+    /// What is typed and where it is shown, byte for byte.
+    pub(super) fn raw(&mut self) -> (&mut I, &mut O) {
+        (&mut self.stdin, self.stdout)
+    }
+
     pub(super) async fn out(&mut self, text: &str) -> Result<(), Gone> {
         let text = lines(text, self.terminal);
         self.stdout.write_all(text.as_bytes()).await.map_err(|_| Gone)

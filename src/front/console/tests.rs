@@ -7,7 +7,7 @@ use crate::control::tests::{World, id_of, world};
 async fn says(w: &World, who: &str, words: &str, stdin: &[u8], terminal: bool) -> (u32, String, String) {
     let caller = Caller { user: id_of(who), key: None, door: Door::Ssh, client: None, workspace: "default".parse().unwrap() };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let screen = Screen { terminal, width: None, calling: w.desk.over_ssh(&who.parse().unwrap()) };
+    let screen = Screen { terminal, calling: w.desk.over_ssh(&who.parse().unwrap()), ..Screen::default() };
     let exit = run(&w.desk, caller, words.as_bytes(), stdin, &mut out, &mut err, screen).await;
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }

@@ -170,3 +170,19 @@ async fn checkpoints_are_signed_with_a_key_that_stays_the_same() {
     let (vault, ..) = reopened(world, |_| ()).await.unwrap();
     assert_eq!(vault.checkpoint_signer().public_key(), key);
 }
+
+#[tokio::test]
+async fn a_database_of_an_older_version_verifies_after_its_migration_and_agents_are_sealed() {
+    let (world, _) = with_password().await;
+    // As a broker of schema 1 left it: its seal knows nothing of agents.
+    let older = |dir: &Path| sql(dir, "DROP TABLE agents; DROP TABLE proposals; PRAGMA user_version = 1");
+    let (vault, store, dir) = reopened(world, older).await.unwrap();
+    vault.verify(&store.read(state::read).await.unwrap()).await.unwrap();
+    let intruder = "INSERT INTO agents(id, name, owner, token_sha256, max_pending, per_minute, max_output, created_at) \
+                    SELECT 'agt_0000000000000000000000000a', 'intruder', id, zeroblob(32), 9, 9, 9, 0 FROM users LIMIT 1";
+    let written: Result<(), store::Error> = store.append(move |c| Ok(c.execute_batch(intruder)?)).await;
+    written.unwrap();
+    let state = store.read(state::read).await.unwrap();
+    assert!(matches!(vault.verify(&state).await, Err(Error::Tampered { .. })), "an agent that somebody else wrote");
+    drop(dir);
+}

@@ -14,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod sshd;
 pub(crate) mod terminal;
+pub(crate) mod tmux;
 
 pub(crate) use agent::Agent;
 pub(crate) use broker::Broker;

@@ -1,0 +1,309 @@
+//! A person decides on a full screen: real ssh clients, in tmux.
+
+use crate::world::agent::{connected, scene};
+use crate::world::broker::KEYWARD;
+use crate::world::tmux::Tmux;
+use crate::world::{Agent, Scene};
+
+/// Alice's inbox over ssh, in a window of this size.
+#[track_caller]
+fn watch(scene: &Scene, name: &str, columns: u16, rows: u16) -> Tmux {
+    let ssh = scene.alice.ssh(&["-tt", "-l", "alice", "through", "--", "proposal watch"]);
+    Tmux::start(scene.place(name), columns, rows, &ssh)
+}
+
+/// Opens what is chosen, and waits until it can be decided.
+#[track_caller]
+fn open(inbox: &Tmux) {
+    inbox.press(&["Enter"]);
+    inbox.until("A approve");
+    inbox.until("runs for");
+}
+
+/// Presses `A` until the inbox asks: a moment after something came onto the screen it does not take it.
+#[track_caller]
+fn asks(inbox: &Tmux) {
+    inbox.until_it("y: yes", |screen| {
+        if !screen.contains("y: yes") {
+            inbox.press(&["A"]);
+        }
+        screen.contains("y: yes")
+    });
+}
+
+/// Answers the question that is open.
+#[track_caller]
+fn yes(inbox: &Tmux) {
+    inbox.until_it("approved", |screen| {
+        if screen.contains("y: yes") {
+            inbox.press(&["y"]);
+        }
+        screen.contains("approved")
+    });
+}
+
+#[test]
+fn a_person_approves_on_a_full_screen_and_sees_what_it_wrote() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let inbox = watch(&scene, "window", 80, 24);
+    inbox.until("nothing");
+    let proposed = agent.proposes("printf 'one\\033[31m two\\n'; exit 3");
+    inbox.until("1 waits");
+    open(&inbox);
+    let screen = inbox.screen();
+    assert!(screen.contains("helper asks on web-1") && screen.contains("expires in "), "{screen}");
+    assert!(screen.contains("│ printf 'one\\033[31m two\\n'; exit 3"), "{screen}");
+    asks(&inbox);
+    let waiting = scene.alice.waiting(1).remove(0);
+    assert!(inbox.screen().contains(&waiting["digest"].as_str().unwrap()[..16]), "{}", inbox.screen());
+    yes(&inbox);
+    let (status, out, errors) = proposed.end();
+    assert_eq!((status, out.as_str()), (Some(3), "one\x1b[31m two\n"), "{errors}");
+    let screen = inbox.until("ran, exit 3");
+    assert!(screen.contains("one⟨\\x1b⟩[31m two"), "{screen}");
+    inbox.press(&["Escape"]);
+    inbox.until("waits for you");
+    inbox.press(&["q"]);
+    inbox.until_known("#{pane_dead_status}", "0");
+    assert_eq!(inbox.knows("#{alternate_on}"), "0", "the terminal is as it was");
+    assert_eq!(scene.alice.proposal(&waiting)["means"], "key");
+}
+
+#[test]
+fn it_is_approved_only_after_its_end_was_on_the_screen() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let long: String = (1..=300).map(|n| format!("echo {n}\n")).collect();
+    let proposed = agent.proposes(&long);
+    scene.alice.waiting(1);
+    let inbox = watch(&scene, "window", 80, 24);
+    inbox.until("1 waits");
+    open(&inbox);
+    inbox.press(&["A"]);
+    let screen = inbox.until("not yet:");
+    assert!(!screen.contains("y: yes"), "{screen}");
+    inbox.until_it("end of what would run", |screen| {
+        let there = screen.contains("end of what would run");
+        if !there {
+            inbox.press(&["PageDown"]);
+        }
+        there
+    });
+    asks(&inbox);
+    yes(&inbox);
+    let (status, out, errors) = proposed.end();
+    assert_eq!((status, out.lines().count()), (Some(0), 300), "{errors}");
+}
+
+#[test]
+fn what_is_typed_ahead_or_pasted_approves_nothing() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let _proposed = agent.proposes("echo never");
+    let waiting = scene.alice.waiting(1).remove(0);
+    let inbox = watch(&scene, "window", 80, 24);
+    // Before anything is on the screen, and once more when the list is there.
+    inbox.types("\rAyAyAyAyapprove\r");
+    inbox.until("helper");
+    inbox.press(&["Escape"]);
+    inbox.until("waits for you");
+    inbox.types("\rAyAyAy");
+    inbox.until("runs for");
+    inbox.pastes("AyAy");
+    inbox.press(&["?"]);
+    inbox.until("any key goes back");
+    assert_eq!(scene.alice.proposal(&waiting)["state"], "pending");
+    inbox.press(&["x"]);
+    inbox.until("runs for");
+    asks(&inbox);
+    inbox.until_it("a paste approves nothing", |screen| {
+        if !screen.contains("a paste approves nothing") {
+            inbox.pastes("y");
+        }
+        screen.contains("a paste approves nothing")
+    });
+    assert_eq!(scene.alice.proposal(&waiting)["state"], "pending");
+    inbox.press(&["C-c"]);
+    inbox.until("nothing was decided");
+}
+
+#[test]
+fn a_denial_with_its_reason_and_another_command_instead() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let proposed = agent.proposes("rm -rf /srv/old");
+    let inbox = watch(&scene, "window", 80, 24);
+    inbox.until("1 waits");
+    open(&inbox);
+    inbox.press(&["d"]);
+    inbox.until("deny, and why");
+    inbox.types("not on a Friday");
+    inbox.press(&["Enter"]);
+    inbox.until("denied");
+    let (status, _, errors) = proposed.end();
+    assert_eq!(status, Some(77));
+    assert!(errors.contains("denied by alice: not on a Friday"), "{errors}");
+
+    inbox.press(&["Escape"]);
+    inbox.until("waits for you");
+    let proposed = agent.proposes("echo the agent; exit 1");
+    inbox.until("1 waits");
+    inbox.press(&["g"]);
+    open(&inbox);
+    inbox.press(&["e"]);
+    inbox.until("^X done");
+    inbox.press(&["C-u"]);
+    inbox.types("echo the person");
+    inbox.press(&["C-x"]);
+    let screen = inbox.until("your command instead, 15 bytes");
+    assert!(screen.contains("│ echo the person") && screen.contains("the agent had proposed"), "{screen}");
+    asks(&inbox);
+    yes(&inbox);
+    let (status, out, errors) = proposed.end();
+    assert_eq!((status, out.as_str()), (Some(0), "the person\n"));
+    assert!(errors.contains("echo the person"), "{errors}");
+}
+
+#[test]
+fn two_who_look_at_the_same_proposal_decide_once() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let proposed = agent.proposes("echo once");
+    let (one, two) = (watch(&scene, "one", 80, 24), watch(&scene, "two", 100, 30));
+    for inbox in [&one, &two] {
+        inbox.until("1 waits");
+        open(inbox);
+        asks(inbox);
+    }
+    yes(&one);
+    let screen = two.until("meanwhile it changed");
+    assert!(screen.contains("nothing was decided here") && !screen.contains("y: yes"), "{screen}");
+    two.press(&["y"]);
+    two.press(&["A"]);
+    two.until("it does not wait any more");
+    assert_eq!(proposed.end().1, "once\n");
+    let runs = scene.broker.audit().iter().filter(|e| e["event"] == "proposal.running").count();
+    assert_eq!(runs, 1);
+}
+
+#[test]
+fn what_would_deceive_is_shown_and_needs_a_word() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let _proposed = agent.proposes("echo \u{202e}gpj.exe \x1b]2;pwned\x07\x1b[2J\r#");
+    let inbox = watch(&scene, "window", 100, 24);
+    let screen = inbox.until("1 waits");
+    assert!(screen.contains("echo ⟨\\u{202e}⟩gpj.exe"), "{screen}");
+    open(&inbox);
+    let screen = inbox.until("end of what would run");
+    assert!(screen.contains("│ echo ⟨\\u{202e}⟩gpj.exe ⟨\\x1b⟩]2;pwned⟨\\x07⟩⟨\\x1b⟩[2J⟨\\r⟩#"), "{screen}");
+    assert!(screen.matches("! care:").count() >= 3, "{screen}");
+    assert_ne!(inbox.knows("#{pane_title}"), "pwned");
+    inbox.until_it("the word", |screen| {
+        let there = screen.contains("type approve and Enter");
+        if !there {
+            inbox.press(&["A"]);
+        }
+        there
+    });
+    inbox.types("y\r");
+    inbox.until_it("nothing was approved", |screen| screen.contains("nothing was approved") || screen.contains("read the question first"));
+    assert_eq!(scene.alice.waiting(1).len(), 1);
+}
+
+#[test]
+fn it_follows_the_window_and_works_on_a_small_one() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let proposed = agent.proposes("echo small");
+    let inbox = watch(&scene, "window", 80, 24);
+    inbox.until("1 waits");
+    inbox.resize(120, 40);
+    inbox.until_it("a wide header", |s| s.lines().next().is_some_and(|l| l.trim_end().ends_with("1 waits") && l.len() > 100));
+    inbox.resize(30, 8);
+    inbox.until("too small");
+    inbox.resize(40, 10);
+    inbox.until("1 waits");
+    open(&inbox);
+    inbox.until_it("the end", |screen| {
+        let there = screen.contains("end of what would run");
+        if !there {
+            inbox.press(&["PageDown"]);
+        }
+        there
+    });
+    asks(&inbox);
+    yes(&inbox);
+    assert_eq!(proposed.end().1, "small\n");
+}
+
+#[test]
+fn without_a_terminal_it_says_how_to_get_one() {
+    let scene = scene();
+    let over_ssh = scene.alice.verb("alice", "proposal watch", "");
+    assert_eq!(over_ssh.status, Some(2), "{over_ssh:?}");
+    assert!(over_ssh.errors().contains("the inbox needs a terminal") && over_ssh.errors().contains("ssh -t"), "{over_ssh:?}");
+    let here = scene.broker.refuses(&["proposal", "watch"]);
+    assert!(here.contains("hint: give it one: keyward") && here.contains("proposal watch"), "{here}");
+}
+
+#[test]
+fn at_the_local_door_it_asks_for_a_signature_and_puts_the_terminal_back() {
+    let scene = scene();
+    let owner = scene.owner.clone();
+    let agent = {
+        let client = crate::world::Client::new(&scene.dir().join("local"));
+        let key = client.key.public_file().display().to_string();
+        scene.broker.does(&["agent", "add", "local", "--for", "root", "--key", &key]);
+        client.knows(None, Some(&scene.broker), "web-1");
+        Agent { client, name: "local" }
+    };
+    scene.broker.does(&["grant", "add", "--to", "root", "--hosts", "web-1", "--allow", "shell,exec,propose"]);
+    let _session = owner.stay(crate::world::Way::Through, &["-N"], "");
+    crate::world::eventually("the owner's connection stands", || {
+        scene.broker.audit().iter().any(|e| e["event"] == "session.signed_in").then_some(())
+    });
+    let _proposed = agent.proposes("echo local");
+    let mut here = scene.broker.command(&["proposal", "watch"]);
+    here.env("TERM", "tmux-256color");
+    let shell = {
+        let mut shell = crate::world::process::command("sh");
+        let words: Vec<String> =
+            std::iter::once(KEYWARD.to_owned()).chain(here.get_args().map(|a| a.to_string_lossy().into_owned())).collect();
+        shell.arg("-c").arg(format!(
+            "stty -a > {0}/before; {1}; stty -a > {0}/after; echo back; read -r line",
+            scene.dir().display(),
+            words.join(" ")
+        ));
+        for (k, v) in here.get_envs() {
+            shell.env(k, v.unwrap_or_default());
+        }
+        shell
+    };
+    let inbox = Tmux::start(scene.place("window"), 80, 24, &shell);
+    inbox.until("1 waits");
+    open(&inbox);
+    asks(&inbox);
+    inbox.press(&["y"]);
+    inbox.until_it("the desk's sentence", |screen| {
+        if screen.contains("y: yes") {
+            inbox.press(&["y"]);
+        }
+        screen.contains("at the local door no key of yours is shown")
+    });
+    inbox.press(&["s"]);
+    inbox.until("needs your ssh agent");
+    inbox.press(&["q"]);
+    inbox.until("back");
+    assert_eq!(inbox.knows("#{alternate_on} #{cursor_flag}"), "0 1");
+    let settings = |name: &str| std::fs::read_to_string(scene.dir().join(name)).unwrap();
+    assert_eq!(settings("before"), settings("after"));
+}
