@@ -70,10 +70,10 @@ fn token(path: &Path) -> Result<Secret, Failure> {
 fn inward(to: &mut UnixStream, said_all: &AtomicBool) -> io::Result<()> {
     // Without the standard library's buffer: what a client says is passed on at once.
     let mut from = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let copied = copy(&mut from, to);
+    copy(&mut from, to)?;
+    // Not if the daemon took no more: then it was the daemon's end.
     said_all.store(true, Ordering::Release);
-    to.shutdown(Shutdown::Write)?;
-    copied
+    to.shutdown(Shutdown::Write)
 }
 
 fn outward(mut from: UnixStream) -> io::Result<()> {

@@ -181,7 +181,7 @@ fn waiting_tells_progress_and_a_plan_stops_at_its_first_failure() {
     let answer = client.answer();
     let told: Vec<&str> = answer["progress"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(told.first(), Some(&"waiting for alice"), "{told:?}");
-    assert!(told.iter().any(|t| *t == "running, 4 bytes"), "{told:?}");
+    assert!(told.contains(&"running, 4 bytes"), "{told:?}");
     assert_eq!(answer["content"]["result"]["stdout"]["text"], "one\ntwo\n", "{answer:#}");
 
     let steps = json!([{ "argv": ["true"] }, { "argv": ["false"] }, { "command": "echo never" }]);
