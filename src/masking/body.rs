@@ -141,7 +141,8 @@ enum End {
 impl Block {
     fn eat(&mut self, b: u8) -> Eat {
         self.end = match (self.end, b) {
-            (End::Closing(n), b'-') if n < 5 => End::Closing(n.saturating_add(1)),
+            // All dashes are its own: of two blocks that touch, the second would begin with too few otherwise.
+            (End::Closing(n), b'-') if n < LABEL => End::Closing(n.saturating_add(1)),
             // Four dashes close it; fewer are part of the label.
             // The dashes were those of another block's beginning.
             (End::Closing(4..), b'B') => End::Nothing,

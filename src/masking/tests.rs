@@ -19,6 +19,20 @@ fn masked(text: &str) -> String {
 }
 
 #[test]
+fn keys_that_touch_are_all_masked() {
+    let key = pem("OPENSSH PRIVATE KEY", "\n", "");
+    let (key, other) = (key.trim_end(), pem("PRIVATE KEY", "\n", ""));
+    for between in ["", "-", "--", "------", "\n", " "] {
+        for cut in 0..=between.len().min(1) {
+            // Also where the dashes of the one are those of the other.
+            let text = format!("{}{between}{other}", &key[..key.len() - cut]);
+            let out = masked_in(&[text.as_bytes()]);
+            assert!(!out.contains("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj"), "{between:?}: {out}");
+        }
+    }
+}
+
+#[test]
 fn each_rule_masks_its_example_and_passes_what_only_looks_like_it() {
     for rule in RULES {
         let out = masked(rule.example);
