@@ -132,11 +132,7 @@ async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: Client
 async fn type_on(from: &mut ChannelReadHalf, keyboard: &mut (impl AsyncWrite + Unpin), resize: &watch::Sender<(u16, u16)>) {
     while let Some(message) = from.wait().await {
         match message {
-            ChannelMsg::Data { data } => {
-                if keyboard.write_all(&data).await.is_err() {
-                    return;
-                }
-            }
+            ChannelMsg::Data { data } if keyboard.write_all(&data).await.is_err() => return,
             ChannelMsg::WindowChange { col_width, row_height, .. } => {
                 resize.send_replace(cells(col_width, row_height));
             }

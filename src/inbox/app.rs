@@ -23,6 +23,7 @@ const SENTENCE: usize = 400;
 
 /// What is to be done outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // a handful lives at a time, and only for a moment
 pub enum Effect {
     /// Ask the desk, and give the answer to [`App::reply`].
     Call(Command),

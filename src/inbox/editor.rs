@@ -38,10 +38,9 @@ impl Editor {
                     self.text.remove(self.at);
                 }
             }
+            Key::Delete | Key::Control('d') if self.at == self.text.len() => {}
             Key::Delete | Key::Control('d') => {
-                if self.at < self.text.len() {
-                    self.text.remove(self.at);
-                }
+                self.text.remove(self.at);
             }
             Key::Left | Key::Control('b') => self.at -= self.before().chars().next_back().map_or(0, char::len_utf8),
             Key::Right | Key::Control('f') => self.at += self.after().chars().next().map_or(0, char::len_utf8),
