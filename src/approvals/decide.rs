@@ -76,7 +76,7 @@ impl Approvals {
         (!steps.is_empty()).then(|| (steps.iter().map(|e| e.row.id).collect(), plan_digest(steps.iter().map(|e| &e.row.digest))))
     }
 
-    /// Approves every step of a plan whose end was shown, in order.
+    /// Approves every step of a plan whose end was shown, in order; those that were approved before stay so.
     ///
     /// # Errors
     /// The first reason why not; the steps before it stay approved.
@@ -88,8 +88,19 @@ impl Approvals {
         }
         let mut decided = Vec::new();
         for id in steps {
-            let digest = self.0.for_person(id, by.user())?.row.digest;
-            decided.push(self.approve(by.clone(), by_name.clone(), id, digest, None, None).await?);
+            let entry = match self.0.for_person(id, by.user()) {
+                Ok(entry) => entry,
+                // Approved one by one before: the rest is what is asked for.
+                Err(Error::Decided { stage: Stage::Approved | Stage::Running | Stage::Executed, .. }) => continue,
+                // One before it has failed already, and took it along.
+                Err(Error::Decided { .. }) if !decided.is_empty() => break,
+                Err(e) => return Err(e),
+            };
+            match self.approve(by.clone(), by_name.clone(), id, entry.row.digest, None, None).await {
+                Ok(done) => decided.push(done),
+                Err(Error::Decided { .. }) if !decided.is_empty() => break,
+                Err(e) => return Err(e),
+            }
         }
         Ok(decided)
     }

@@ -24,7 +24,7 @@ use crate::model::{
 };
 use crate::sessions::{Live, Registry};
 use crate::store::proposals::ProposalRow;
-use crate::store::{self, Store, agents, grants, hosts, users};
+use crate::store::{self, Store, agents, grants, hosts, state, users};
 
 /// How often what is no longer kept is let go of.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -137,6 +137,7 @@ pub(super) struct Inner {
     /// Held while a proposal is taken.
     pub(super) turn: tokio::sync::Mutex<()>,
     pub(super) entries: Mutex<HashMap<ProposalId, Arc<Entry>>>,
+    pub(super) tries: Mutex<HashMap<AgentId, super::propose::Tries>>,
     pub(super) recent: Mutex<HashMap<AgentId, VecDeque<(Time, usize)>>>,
     pub(super) allowances: Mutex<Vec<Allowance>>,
     pub(super) wishes: Mutex<Wishes>,
@@ -164,6 +165,7 @@ impl Approvals {
             runtime,
             turn: tokio::sync::Mutex::default(),
             entries: Mutex::default(),
+            tries: Mutex::default(),
             recent: Mutex::default(),
             allowances: Mutex::default(),
             wishes: Mutex::default(),
@@ -188,6 +190,11 @@ impl Approvals {
         self.0.entry(id).filter(|e| e.row.act.agent == agent).map(|e| ticket(&e))
     }
 
+    /// A proposal as it was taken, while it is in memory: what is shown to be decided comes from here and not from the database.
+    pub fn as_taken(&self, id: ProposalId) -> Option<ProposalRow> {
+        self.0.entry(id).map(|e| e.row.clone())
+    }
+
     /// The output of a person's proposal, while it is kept.
     pub fn output(&self, person: UserId, id: ProposalId) -> Option<Arc<Output>> {
         self.0.entry(id).filter(|e| e.row.user == person).map(|e| Arc::clone(&e.output))
@@ -208,7 +215,6 @@ impl Approvals {
     /// [`Error::NoAgent`], the store's.
     pub async fn hosts(&self, agent: AgentId) -> Result<Vec<(Host, Vec<Live>)>, Error> {
         let inner = &self.0;
-        inner.parts.custody.verify().await?;
         let known = inner.known(agent).await?;
         let person = known.person.clone();
         let workspace = workspace()?;
@@ -358,15 +364,19 @@ impl Inner {
         self.parts.sessions.live().into_iter().filter(|l| l.user == person && l.connection.is_some()).collect()
     }
 
+    /// The agent and its person, from one snapshot that verifies: a row that somebody else wrote, and takes away again before it
+    /// is looked for, must not count.
     pub(super) async fn known(&self, agent: AgentId) -> Result<Known, Error> {
-        let found = self
+        let (state, found) = self
             .parts
             .store
-            .read(move |c| -> Result<Option<Known>, store::Error> {
-                let Some(agent) = agents::by_id(c, agent)? else { return Ok(None) };
-                Ok(users::by_id(c, agent.owner)?.filter(|p| !p.disabled).map(|person| Known { agent, person }))
+            .read(move |c| -> Result<(state::Sealed, Option<Known>), store::Error> {
+                let state = state::read(c)?;
+                let Some(agent) = agents::by_id(c, agent)? else { return Ok((state, None)) };
+                Ok((state, users::by_id(c, agent.owner)?.filter(|p| !p.disabled).map(|person| Known { agent, person })))
             })
             .await?;
+        self.parts.custody.holds(&state).await?;
         found.ok_or(Error::NoAgent)
     }
 

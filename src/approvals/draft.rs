@@ -46,6 +46,12 @@ impl Draft {
         Self { host, session: None, command, stdin: Vec::new(), env: Vec::new(), timeout: None, claim: None }
     }
 
+    /// What it takes in the database, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let env: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.command.len() + self.stdin.len() + env + self.claim.as_ref().map_or(0, |c| c.len().min(4 * CLAIM))
+    }
+
     /// Whether it is within the bounds.
     ///
     /// # Errors

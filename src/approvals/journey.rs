@@ -88,7 +88,8 @@ async fn life(
 ) {
     let life = Life { desk: &desk, entry: &entry, connection: &connection };
     let Some(approved) = life.decided(proposal, &mut asks, &mut before).await else { return };
-    asks.close();
+    // Dropped and not only closed: whoever still asks is answered now, and not when the command has ended.
+    drop(asks);
     let Some(approved) = life.turn(approved, &mut before).await else { return };
     life.run(approved).await;
 }
@@ -235,7 +236,8 @@ impl Life<'_> {
             event = event.with("proposed_sha256", self.entry.row.digest).with("edited", true);
         }
         let is_edited = edited.is_some();
-        let written = move |c: &rusqlite::Connection| proposals::approve(c, id, &act, &digest, is_edited, &decided);
+        let proposed = self.entry.row.clone();
+        let written = move |c: &rusqlite::Connection| proposals::approve(c, &proposed, &act, &digest, is_edited, &decided);
         match self.desk.parts.log.commit_with(event, approved, written).await {
             Ok(audited) => {
                 self.entry.now.send_modify(|n| {
@@ -299,7 +301,6 @@ impl Life<'_> {
     /// Starts it: on record as running first, then on the person's connection; then its end.
     async fn run(&self, approved: Proposal<Approved>) {
         let row = &self.entry.row;
-        let id = row.id;
         let at = self.desk.parts.clock.now();
         let failed = |why: String| Ended { reason: Some(why), ..Ended::default() };
         let running = match approved.start() {
@@ -311,7 +312,8 @@ impl Life<'_> {
         };
         let (act, digest): (Act, ActDigest) = (running.act().clone(), *running.digest());
         let event = event(EventName::ProposalRunning, &row.user_name, row).with("sha256", digest);
-        let written = move |c: &rusqlite::Connection| proposals::start(c, id, &act, &digest, at);
+        let proposed = row.clone();
+        let written = move |c: &rusqlite::Connection| proposals::start(c, &proposed, &act, &digest, at);
         let running: Audited<_> = match self.desk.parts.log.commit_with(event, running, written).await {
             Ok(running) => running,
             Err(e) => {

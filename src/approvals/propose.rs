@@ -23,6 +23,19 @@ use crate::store::{self, grants, hosts, users};
 /// What one agent may add to the database in a minute, in bytes, beyond its first proposal.
 const BYTES_PER_MINUTE: usize = 2 * 1024 * 1024;
 
+/// Attempts to propose in a minute, taken or not.
+const ATTEMPTS_PER_MINUTE: u32 = 1200;
+/// Refusals of one agent in a minute that are recorded.
+const REFUSALS_PER_MINUTE: u32 = 20;
+
+/// What an agent tried in the minute that runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tries {
+    since: Time,
+    attempts: u32,
+    refusals: u32,
+}
+
 impl Approvals {
     /// Takes a proposal. It waits on its own from here on; the ticket tells how it goes.
     ///
@@ -56,15 +69,19 @@ impl Approvals {
         drafts: Vec<Draft>,
         plan: Option<PlanId>,
     ) -> Result<Vec<Ticket>, Error> {
-        let inner = &self.0;
-        inner.parts.custody.verify().await?;
-        inner.parts.store.room()?;
-        let known = inner.known(agent).await?;
-        let taken = inner.take(&known, drafts, plan).await;
-        if let Err(why) = &taken {
-            inner.refused(&known, from, why).await;
-        }
-        taken
+        let inner = Arc::clone(&self.0);
+        inner.may_try(agent)?;
+        // In a task of its own: whoever asked may go away in the middle, and what was written must not wait for nobody.
+        let taken = self.0.runtime.spawn(async move {
+            inner.parts.store.room()?;
+            let known = inner.known(agent).await?;
+            let taken = inner.take(&known, drafts, plan).await;
+            if let Err(why) = &taken {
+                inner.refused(&known, from, why).await;
+            }
+            taken
+        });
+        taken.await.map_err(|_| Error::Closing)?
     }
 }
 
@@ -77,7 +94,7 @@ impl Inner {
         let now = self.parts.clock.now();
         // One after the other: what is counted below must not change until it is written.
         let _turn = self.turn.lock().await;
-        let sizes: Vec<usize> = drafts.iter().map(|d| d.command.len() + d.stdin.len()).collect();
+        let sizes: Vec<usize> = drafts.iter().map(|d| d.size()).collect();
         self.within_limits(known, &sizes, now)?;
         let steps = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
         let mut made = Vec::new();
@@ -128,16 +145,22 @@ impl Inner {
             };
             made.push((proposal, row, connection));
         }
-        let mut tickets = Vec::new();
-        let mut before: Option<watch::Receiver<Snapshot>> = None;
-        for (proposal, row, connection) in made {
-            let event = journey::event(EventName::ProposalProposed, &row.agent_name, &row)
+        let event = |row: &ProposalRow| {
+            journey::event(EventName::ProposalProposed, &row.agent_name, row)
                 .with("for", &row.user_name)
                 .with("command", String::from_utf8_lossy(&row.act.command))
                 .count("length", u64::try_from(row.act.command.len()).unwrap_or(u64::MAX))
-                .count("stdin", u64::try_from(row.act.stdin.len()).unwrap_or(u64::MAX));
-            let stored = row.clone();
-            self.parts.log.commit_with(event, (), move |c| proposals::insert(c, &stored)).await?.into_inner();
+                .count("stdin", u64::try_from(row.act.stdin.len()).unwrap_or(u64::MAX))
+        };
+        let events = made.iter().map(|(_, row, _)| event(row)).collect();
+        let rows: Vec<ProposalRow> = made.iter().map(|(_, row, _)| row.clone()).collect();
+        // All steps of a plan, or none of them.
+        let written = move |c: &rusqlite::Connection| rows.iter().try_for_each(|row| proposals::insert(c, row));
+        self.parts.log.commit_all(events, (), written).await?.into_inner();
+        let mut tickets = Vec::new();
+        let mut entries = Vec::new();
+        let mut before: Option<watch::Receiver<Snapshot>> = None;
+        for (proposal, row, connection) in made {
             let (asks, asked) = mpsc::channel(4);
             let entry = Arc::new(Entry {
                 needs_signature: known.agent.require_signature || self.config.require_signature,
@@ -150,13 +173,40 @@ impl Inner {
             self.keep(&entry);
             tickets.push(ticket(&entry));
             let after = before.replace(entry.now.subscribe());
-            let person = entry.row.user;
             // It sees its own panics.
             self.runtime.spawn(journey::guarded(Arc::clone(self), proposal, Arc::clone(&entry), asked, connection, after));
-            self.ring(person);
-            self.use_allowance(&entry);
+            entries.push(entry);
+        }
+        self.ring(known.person.id);
+        // Only the first: by the time that a later step runs, what was allowed may be over.
+        if let Some(first) = entries.first() {
+            self.use_allowance(first);
         }
         Ok(tickets)
+    }
+
+    /// Counts an attempt, before anything is read for it: one that never gets through must not cost everybody else.
+    fn may_try(&self, agent: AgentId) -> Result<(), Error> {
+        if self.counted(agent, |tries| &mut tries.attempts) > ATTEMPTS_PER_MINUTE {
+            return Err(Error::Limit(format!("at most {ATTEMPTS_PER_MINUTE} attempts of this agent in a minute")));
+        }
+        Ok(())
+    }
+
+    /// Whether one more refusal of this agent is recorded; beyond that they are the same story.
+    fn may_record(&self, agent: AgentId) -> bool {
+        self.counted(agent, |tries| &mut tries.refusals) <= REFUSALS_PER_MINUTE
+    }
+
+    /// Counts in the minute that runs.
+    fn counted(&self, agent: AgentId, which: impl FnOnce(&mut Tries) -> &mut u32) -> u32 {
+        let now = self.parts.clock.now();
+        let Ok(mut all) = self.tries.lock() else { return u32::MAX };
+        all.retain(|_, tries| now.since(tries.since) < Duration::from_secs(60));
+        let tries = all.entry(agent).or_insert(Tries { since: now, attempts: 0, refusals: 0 });
+        let count = which(tries);
+        *count = count.saturating_add(1);
+        *count
     }
 
     fn within_limits(&self, known: &Known, sizes: &[usize], now: Time) -> Result<(), Error> {
@@ -229,7 +279,7 @@ impl Inner {
     }
 
     async fn refused(&self, known: &Known, from: Option<SocketAddr>, why: &Error) {
-        if matches!(why, Error::Audit(_) | Error::Store(_) | Error::Custody(_)) {
+        if matches!(why, Error::Audit(_) | Error::Store(_) | Error::Custody(_)) || !self.may_record(known.agent.id) {
             return;
         }
         let mut event =

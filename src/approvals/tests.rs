@@ -261,6 +261,62 @@ async fn approve_a_run_b_is_not_possible() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_it_cannot_be_changed_either() {
+    let w = World::usual().await;
+    for what in ["host_name = 'test-1'", "agent_name = 'other'", "claim = 'harmless'", "step = 2", "user_name = 'bob'"] {
+        let ticket = w.propose("df -h").await;
+        let id = ticket.id;
+        let edit = move |c: &rusqlite::Connection| -> Result<(), store::Error> {
+            c.execute(&format!("UPDATE proposals SET {what} WHERE id = ?1"), [id.to_string()])?;
+            Ok(())
+        };
+        w.store.append(edit).await.unwrap();
+        // What is shown comes from memory; and a row that says something else approves nothing.
+        assert_eq!(w.desk.as_taken(id).unwrap().host_name, name("web-1"));
+        assert!(w.approve(&ticket).await.is_err(), "{what}");
+        assert_eq!(ended(&ticket).await.stage, Stage::Failed);
+        assert!(w.ran(id).is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_decides_second_is_answered_at_once() {
+    let w = World::usual().await;
+    let ticket = w.propose("hang").await;
+    let tries: Vec<_> = (0..4)
+        .map(|_| {
+            let (desk, ticket) = (w.desk.clone(), ticket.clone());
+            tokio::spawn(async move { desk.approve(alice(), name("alice"), ticket.id, ticket.digest, None, None).await.is_ok() })
+        })
+        .collect();
+    let mut approved = 0;
+    for tried in tries {
+        approved += u32::from(tokio::time::timeout(Duration::from_secs(20), tried).await.expect("an answer").unwrap());
+    }
+    assert_eq!(approved, 1);
+    // They were answered while it runs, and not by its end.
+    reaches(&ticket, Stage::Running).await;
+    w.desk.withdraw(HELPER.into(), ticket.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_removed_in_between_starts_nothing() {
+    let w = World::usual().await;
+    let ticket = w.propose("df -h").await;
+    let removed = w
+        .log
+        .change(|c| -> Result<((), Vec<Event>), store::Error> {
+            agents::remove(c, HELPER.into())?;
+            Ok(((), vec![Event::new(EventName::AgentRemoved, "alice")]))
+        })
+        .await;
+    removed.unwrap().into_inner();
+    // Nobody has rung yet: the step itself looks.
+    assert!(w.approve(&ticket).await.is_err());
+    assert!(w.ran(ticket.id).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_agents_own_words_are_no_part_of_what_is_approved() {
     let w = World::usual().await;
     let with = |claim: &str| Draft { claim: Some(claim.to_owned()), ..draft("df -h") };
@@ -388,7 +444,9 @@ async fn the_same_bytes_again_are_an_explicit_act_that_runs_out() {
         used.push(ticket);
     }
     let third = w.propose("df -h").await;
-    assert_eq!((third.now.borrow().stage, other.now.borrow().stage), (Stage::Pending, Stage::Pending), "used up; other bytes");
+    // Denied by hand: what had been approved by itself could not be.
+    w.desk.deny(alice(), name("alice"), other.id, None).await.unwrap();
+    assert!(!w.events(third.id).await.contains(&"allowance.used".to_owned()), "used up");
     // Taken back, and over with time.
     let decided = w.desk.approve(alice(), name("alice"), third.id, third.digest, None, again(5, 60)).await.unwrap();
     w.desk.revoke(ALICE.into(), name("alice"), decided.allowance.unwrap()).await.unwrap();
@@ -396,7 +454,8 @@ async fn the_same_bytes_again_are_an_explicit_act_that_runs_out() {
     w.desk.approve(alice(), name("alice"), fourth.id, fourth.digest, None, again(5, 60)).await.unwrap();
     w.clock.advance(Duration::from_secs(60));
     assert!(w.desk.allowances(ALICE.into()).is_empty());
-    assert_eq!(w.propose("df -h").await.now.borrow().stage, Stage::Pending);
+    let late = w.propose("df -h").await;
+    w.desk.deny(alice(), name("alice"), late.id, None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,6 +95,27 @@ impl Log {
         Ok(Audited { subject, seq })
     }
 
+    /// As [`Log::commit_with`], with several entries: all of them, with the rows, or none.
+    ///
+    /// # Errors
+    /// [`Error`]: neither rows nor entries were written.
+    pub async fn commit_all<T>(
+        &self,
+        events: Vec<Event>,
+        subject: T,
+        rows: impl FnOnce(&Connection) -> Result<(), store::Error> + Send + 'static,
+    ) -> Result<Audited<T>, Error> {
+        let clock = self.clock.clone();
+        let seq = self
+            .store
+            .append(move |c| -> Result<u64, store::Error> {
+                rows(c)?;
+                events.iter().try_fold(0, |_, event| append(c, &clock, event))
+            })
+            .await?;
+        Ok(Audited { subject, seq })
+    }
+
     /// Changes sealed rows and records the change, in one transaction. `change` returns what it made and the events that tell of it.
     ///
     /// # Errors

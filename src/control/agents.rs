@@ -21,7 +21,7 @@ const TOKEN: &str = "kwa_";
 /// Bounds of an agent's limits.
 const MOST_PENDING: u32 = 256;
 const MOST_PER_MINUTE: u32 = 600;
-const MOST_OUTPUT: u64 = 64 * 1024 * 1024;
+const MOST_OUTPUT: u64 = 8 * 1024 * 1024;
 
 impl Call<'_> {
     pub(super) async fn agent_add(

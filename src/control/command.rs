@@ -278,6 +278,9 @@ pub enum Command {
     ProposalShow {
         id: ProposalId,
     },
+    PlanShow {
+        id: PlanId,
+    },
     ProposalCanonical {
         id: ProposalId,
         edit: Option<String>,
@@ -363,7 +366,7 @@ impl Command {
             Self::SshConfig { .. } => Verb::SshConfig,
             Self::AgentAdd { .. } | Self::AgentRemove { .. } => Verb::AgentChange,
             Self::AgentList => Verb::AgentSee,
-            Self::ProposalList { .. } | Self::ProposalShow { .. } => Verb::ProposalSee,
+            Self::ProposalList { .. } | Self::ProposalShow { .. } | Self::PlanShow { .. } => Verb::ProposalSee,
             Self::ProposalCanonical { .. } | Self::ProposalApprove { .. } | Self::ProposalDeny { .. } => Verb::ProposalDecide,
             Self::AllowanceList | Self::AllowanceRevoke { .. } => Verb::ProposalDecide,
         }

@@ -10,7 +10,7 @@ use super::api::{Caller, Door, Reply, Secrets};
 use super::command::Command;
 use super::error::Error;
 use super::rights::{Reach, Verb};
-use crate::approvals::Approvals;
+use crate::approvals::{self, Approvals};
 use crate::audit::Log;
 use crate::authz::Guard;
 use crate::clock::{Clock, Time};
@@ -97,18 +97,35 @@ impl Desk {
     /// Why it was not done; then nothing was changed, unless the error says what was.
     pub async fn handle(&self, caller: Caller, command: Command, secrets: Secrets, out: &Output) -> Result<Reply, Error> {
         let verb = command.verb();
-        // A role that somebody wrote into the database must not count. What tells an operator about it still works.
-        if !matches!(verb, Verb::Status | Verb::AuditVerify) {
-            self.0.custody.verify().await?;
-        }
         let user = caller.user;
-        let actor = self.0.store.read(move |c| users::by_id(c, user)).await?.ok_or(Error::UnknownCaller)?;
+        let read = move |c: &rusqlite::Connection| -> Result<_, store::Error> {
+            let keys = users::keys_of(c, user)?.into_iter().map(|k| k.fingerprint).collect::<Vec<_>>();
+            Ok((store::state::read(c)?, users::by_id(c, user)?, keys))
+        };
+        let (state, actor, keys) = self.0.store.read(read).await?;
+        // A role or a key that somebody wrote into the database must not count, nor one that was there only while the caller signed
+        // in: it is this snapshot that has to verify. What tells an operator about it still works.
+        if !matches!(verb, Verb::Status | Verb::AuditVerify) {
+            self.0.custody.holds(&state).await?;
+        }
+        let actor = actor.ok_or(Error::UnknownCaller)?;
+        if caller.key.as_ref().is_some_and(|key| !keys.contains(key)) {
+            return Err(Error::KeyGone);
+        }
         let name = actor.name.clone();
         let answer = match self.0.admit(actor, &caller, verb) {
             Ok(call) => Box::pin(call.answer(command, secrets, out)).await,
             Err(refused) => Err(refused),
         };
-        if let Err(e @ (Error::Forbidden { .. } | Error::Disabled)) = &answer {
+        if let Err(
+            e @ (Error::Forbidden { .. }
+            | Error::Disabled
+            | Error::NoKey
+            | Error::KeyGone
+            | Error::Signature(_)
+            | Error::Approvals(approvals::Error::SignatureNeeded(_) | approvals::Error::NoSuch(_))),
+        ) = &answer
+        {
             let door = match caller.door {
                 Door::Local => "local",
                 Door::Ssh => "ssh",
@@ -221,6 +238,7 @@ impl Call<'_> {
             Command::AgentRemove { name } => self.agent_remove(name).await,
             Command::ProposalList { pending, limit } => self.proposal_list(pending, limit).await,
             Command::ProposalShow { id } => self.proposal_show(id).await,
+            Command::PlanShow { id } => self.plan_show(id).await,
             Command::ProposalCanonical { id, edit } => self.proposal_canonical(id, edit).await,
             Command::ProposalApprove { what, digest, edit, again, signature } => {
                 self.proposal_approve(what, digest.0, edit, again, signature).await

@@ -34,6 +34,6 @@ pub use keys::{is_key_type, looks_private};
 pub use rights::{Reach, Verb};
 pub use view::{
     AgentView, AllowanceView, CanonicalView, ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView,
-    GrantView, GroupView, HostView, KeyView, OutputView, PERSONAL, ProbedKey, ProbedView, ProposalView, PublicKeyView, SessionView,
-    SshConfigView, StatusView, UserView, VerdictView,
+    GrantView, GroupView, HostView, KeyView, OutputView, PERSONAL, PlanView, ProbedKey, ProbedView, ProposalView, PublicKeyView,
+    SessionView, SshConfigView, StatusView, UserView, VerdictView,
 };

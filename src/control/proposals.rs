@@ -10,9 +10,9 @@ use super::command::{AgainWords, Decidable};
 use super::desk::{Call, Desk};
 use super::error::Error;
 use super::rights::Reach;
-use super::view::{AllowanceView, CanonicalView, Data, OutputView, ProposalView};
+use super::view::{AllowanceView, CanonicalView, Data, OutputView, PlanView, ProposalView};
 use crate::approvals::{self, Again, Allowance, Stream};
-use crate::model::{Act, ActDigest, AllowanceId, Approver, Means, PlanId, Principal, ProposalId, UserId, canonical};
+use crate::model::{Act, ActDigest, AllowanceId, Approver, Means, PlanId, Principal, ProposalId, Stage, UserId, canonical};
 use crate::store::proposals::{self, ProposalRow};
 use crate::store::users;
 
@@ -72,11 +72,30 @@ impl Call<'_> {
         Ok(Reply::of(Data::Proposal(view)))
     }
 
+    /// Every step whole, and only here the digest by which all of them are approved: who has it was shown everything.
+    pub(super) async fn plan_show(&self, plan: PlanId) -> Result<Reply, Error> {
+        let rows = self.parts.store.read(move |c| proposals::of_plan(c, plan)).await?;
+        let all = self.reach_of(super::rights::Verb::ProposalSee) == Reach::All;
+        let rows: Vec<ProposalRow> = rows.into_iter().filter(|row| all || row.user == self.actor.id).collect();
+        if rows.is_empty() {
+            return Err(Error::no_such("plan", plan, "proposal list"));
+        }
+        let steps = rows.iter().map(|row| {
+            let mut view = self.proposal_view(row);
+            let taken = self.parts.approvals.as_taken(row.id).filter(|taken| taken.user == self.actor.id);
+            view.stdin_base64 = taken.map(|taken| Base64::encode_string(&taken.act.stdin));
+            view
+        });
+        let steps = steps.collect();
+        let digest = self.parts.approvals.plan(self.actor.id, plan).filter(|(ids, _)| ids.len() == rows.len());
+        Ok(Reply::of(Data::Plan(PlanView { id: plan, digest: digest.map(|(_, digest)| digest.to_string()), steps })))
+    }
+
     pub(super) async fn proposal_canonical(&self, id: ProposalId, edit: Option<String>) -> Result<Reply, Error> {
         let row = self.proposal(id).await?;
         let digest = match edit {
             Some(command) => Act { command: command.into_bytes(), ..row.act }.digest(),
-            None => row.digest,
+            None => row.act.digest(),
         };
         let keys = self.my_keys().await?;
         let namespace = approvals::NAMESPACE.to_owned();
@@ -147,7 +166,9 @@ impl Call<'_> {
     async fn proposal(&self, id: ProposalId) -> Result<ProposalRow, Error> {
         let found = self.parts.store.read(move |c| proposals::by_id(c, id)).await?;
         let all = self.reach_of(super::rights::Verb::ProposalSee) == Reach::All;
-        found.filter(|row| all || row.user == self.actor.id).ok_or_else(|| Error::no_such("proposal", id, "proposal list"))
+        let row = found.filter(|row| all || row.user == self.actor.id).ok_or_else(|| Error::no_such("proposal", id, "proposal list"))?;
+        let taken = self.parts.approvals.as_taken(id).filter(|taken| row.stage == Stage::Pending && taken.user == row.user);
+        Ok(taken.unwrap_or(row))
     }
 
     /// The caller as somebody who may decide: only with the key that signed them in, if it is still theirs. An inbox may have
@@ -176,9 +197,16 @@ impl Call<'_> {
         Ok(self.parts.store.read(move |c| users::keys_of(c, me)).await?.into_iter().map(|k| k.public_key).collect())
     }
 
+    /// What is shown to be decided is the proposal as it was taken, from memory: whoever writes the database changes nothing in
+    /// what the person reads. What was decided comes from the database, if its bytes are those of its digest.
     fn proposal_view(&self, row: &ProposalRow) -> ProposalView {
+        let taken = self.parts.approvals.as_taken(row.id).filter(|taken| taken.user == row.user);
+        let row = match taken {
+            Some(taken) if row.stage == Stage::Pending => &taken.clone(),
+            _ => row,
+        };
+        let changed = row.act.digest() != row.digest;
         let mine = row.user == self.actor.id;
-        let plan = row.plan.filter(|_| mine).and_then(|plan| self.parts.approvals.plan(self.actor.id, plan));
         ProposalView {
             id: row.id,
             state: row.stage,
@@ -187,7 +215,8 @@ impl Call<'_> {
             host: row.host_name.clone(),
             session: row.act.session,
             command: String::from_utf8_lossy(&row.act.command).into_owned(),
-            digest: row.digest.to_string(),
+            // Of the bytes that stand beside it, never what the row says of them.
+            digest: row.act.digest().to_string(),
             reason: row.claim.clone(),
             created_at: row.created_at,
             expires_at: row.expires_at,
@@ -196,7 +225,6 @@ impl Call<'_> {
             plan: row.plan,
             step: row.step,
             steps: row.steps,
-            plan_digest: plan.map(|(_, digest)| digest.to_string()),
             // The account of a personal credential is its owner's business.
             login: mine.then(|| row.act.login.clone()),
             command_base64: Base64::encode_string(&row.act.command),
@@ -209,7 +237,7 @@ impl Call<'_> {
             means: row.means.clone(),
             signed_by: row.signed_by.clone(),
             signature: row.signature.clone(),
-            why: row.reason.clone(),
+            why: if changed { Some("this row was changed behind the broker's back".to_owned()) } else { row.reason.clone() },
             decided_at: row.decided_at,
             started_at: row.started_at,
             ended_at: row.ended_at,

@@ -105,13 +105,7 @@ impl World {
         let cli = crate::cli::grammar::Cli::try_parse_from(all).unwrap_or_else(|e| panic!("{e}"));
         let call = cli.verb.call(texts.iter().map(|t| (*t).to_owned()).collect()).unwrap().unwrap();
         let secrets = Secrets { material: secret.map(|s| Secret::new(s.as_bytes().to_vec())), passphrase: None };
-        let caller = Caller {
-            user: id_of(who),
-            key: Some("SHA256:test".to_owned()),
-            door: Door::Ssh,
-            client: None,
-            workspace: cli.globals.workspace,
-        };
+        let caller = Caller { user: id_of(who), key: None, door: Door::Ssh, client: None, workspace: cli.globals.workspace };
         let (out, _in) = tokio::sync::mpsc::channel(100);
         self.desk.handle(caller, call.command, secrets, &out).await
     }
@@ -479,4 +473,19 @@ async fn there_is_one_workspace() {
     assert_eq!(elsewhere.kind(), Kind::NotFound);
     assert!(elsewhere.hint().is_some());
     assert!(matches!(w.desk.caller_of_uid(4_000_000_000).await, Err(Error::UnknownUid(_))));
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_in_the_rows_that_verify_does_nothing() {
+    let w = world().await;
+    let call = |key: Option<&str>| {
+        let caller = Caller { user: id_of("olga"), key: key.map(str::to_owned), door: Door::Ssh, client: None, workspace: name("default") };
+        let desk = w.desk.clone();
+        async move {
+            let (out, _in) = tokio::sync::mpsc::channel(1);
+            desk.handle(caller, Command::UserList, Secrets::none(), &out).await
+        }
+    };
+    assert!(matches!(call(Some("SHA256:intruder")).await, Err(Error::KeyGone)));
+    assert!(call(None).await.is_ok(), "the local door vouches with the uid");
 }

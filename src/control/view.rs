@@ -47,6 +47,7 @@ pub enum Data {
     Agent(AgentView),
     Proposals(Vec<ProposalView>),
     Proposal(ProposalView),
+    Plan(PlanView),
     Canonical(CanonicalView),
     Allowances(Vec<AllowanceView>),
 }
@@ -327,7 +328,6 @@ view! {
         plan: Option<PlanId>,
         step: u32,
         steps: u32,
-        plan_digest: Option<String>,
         login: Option<Login>,
         command_base64: String,
         proposed_command_base64: Option<String>,
@@ -348,6 +348,15 @@ view! {
         stderr_bytes: u64,
         masked: u64,
         output: Option<OutputView>,
+    }
+}
+
+view! {
+    /// A plan, whole: `digest` is over all of its steps, and there only while all of them can be decided.
+    PlanView {
+        id: PlanId,
+        digest: Option<String>,
+        steps: Vec<ProposalView>,
     }
 }
 

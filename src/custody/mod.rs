@@ -121,6 +121,14 @@ impl Custody {
         Ok(self.vault.verify(&state).await?)
     }
 
+    /// Whether a snapshot is what the broker wrote: what was read together with it may count then.
+    ///
+    /// # Errors
+    /// [`Error::Vault`] with what was found.
+    pub async fn holds(&self, state: &store::state::Sealed) -> Result<(), Error> {
+        Ok(self.vault.verify(state).await?)
+    }
+
     /// Counts the leases that are open.
     pub fn leases(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.leases)

@@ -18,6 +18,8 @@ use crate::vault::Lease;
 pub struct Asked {
     /// Who.
     pub user: UserId,
+    /// The fingerprint of the key that signed them in: it must be theirs in the snapshot that verifies.
+    pub key: String,
     /// To which workspace's host.
     pub workspace: Name,
     /// The host's name, as it was written.
@@ -288,7 +290,10 @@ fn reach_now(c: &rusqlite::Connection, stands_on: &StandsOn, now: Time) -> Resul
 
 fn look_up(c: &rusqlite::Connection, asked: &Asked) -> Result<Found, store::Error> {
     let state = state::read(c)?;
-    let user = users::by_id(c, asked.user)?;
+    let user = match users::by_fingerprint(c, &asked.key)? {
+        Some(owner) if owner.id == asked.user => Some(owner),
+        _ => None,
+    };
     let host = hosts::by_name(c, &asked.workspace, &asked.host)?;
     let (Some(user), Some(host)) = (user.clone(), host) else {
         return Ok(Found { user, facts: None, credential: None, state });

@@ -95,6 +95,8 @@ struct Asked {
     timeout: Option<Duration>,
     /// A sentence instead, if it asked for what agents do not get.
     refused: Option<&'static str>,
+    /// Something it said cannot be taken.
+    unfit: Option<&'static str>,
     answers: Vec<bool>,
 }
 
@@ -117,6 +119,14 @@ async fn channel_of(door: &Doorway, agent: &Agent, selector: &Selector, client: 
         let sentence = asked.refused.unwrap_or("an agent proposes commands: ssh HOST@BROKER 'COMMAND'");
         return end(&to, sentence, BROKER).await;
     };
+    if let Some(sentence) = asked.unfit {
+        return end(&to, sentence, BROKER).await;
+    }
+    if selector.credential.is_some() {
+        let sentence =
+            "an agent chooses no credential: its commands run on the connection that its person has open\nhint: ssh HOST@BROKER 'COMMAND'";
+        return end(&to, sentence, BROKER).await;
+    }
     let stdin = match stdin(&mut from, &held.messages, door.approvals.config().stdin).await {
         Ok(stdin) => stdin,
         Err(Unread::Gone) => return,
@@ -137,10 +147,12 @@ async fn channel_of(door: &Doorway, agent: &Agent, selector: &Selector, client: 
             return end(&to, &sentence(&e), status).await;
         }
     };
+    // From here on it is withdrawn if its agent goes away, whatever it is doing then.
+    let wait = Wait { approvals: &door.approvals, agent: agent.id, id: ticket.id };
     let waits =
         format!("keyward: {} waits for its person, at the latest until {}; sha256 {}\n", ticket.id, ticket.expires_at, ticket.digest);
     let _ = to.extended_data_bytes(1, waits.into_bytes()).await;
-    follow(&door.approvals, agent.id, ticket, from, to, seat.closed()).await;
+    follow(&wait, ticket, from, to, seat.closed()).await;
 }
 
 /// Reads the requests that came before the command; each that wants an answer gets one, in order.
@@ -156,6 +168,9 @@ fn read(messages: &[ChannelMsg]) -> Asked {
                     }
                     TIMEOUT => {
                         asked.timeout = variable_value.parse().ok().map(Duration::from_secs);
+                        if asked.timeout.is_none() {
+                            asked.unfit = Some("KEYWARD_TIMEOUT is a number of seconds; nothing was proposed");
+                        }
                         asked.timeout.is_some()
                     }
                     // What clients send on their own would be part of what the person approves, and means nothing.
@@ -239,8 +254,7 @@ impl Drop for Wait<'_> {
 }
 
 /// Waits with the agent: what the command writes goes out as it comes, and the channel ends as the proposal does.
-async fn follow(approvals: &Approvals, agent: AgentId, ticket: Ticket, mut from: ChannelReadHalf, to: ToAgent, closed: &CancellationToken) {
-    let _wait = Wait { approvals, agent, id: ticket.id };
+async fn follow(wait: &Wait<'_>, ticket: Ticket, mut from: ChannelReadHalf, to: ToAgent, closed: &CancellationToken) {
     let Ticket { mut now, output, .. } = ticket;
     let mut changes = output.changes();
     let (mut out, mut err) = (0, 0);
@@ -281,10 +295,16 @@ async fn follow(approvals: &Approvals, agent: AgentId, ticket: Ticket, mut from:
             message = from.wait() => match message {
                 Some(ChannelMsg::Close) | None => return,
                 // As a terminal's ^C would: whoever asked does not want it any more.
-                Some(ChannelMsg::Signal { .. }) => { approvals.withdraw(agent, ticket.id); }
+                Some(ChannelMsg::Signal { .. }) => { wait.approvals.withdraw(wait.agent, wait.id); }
                 Some(ChannelMsg::Data { .. }) if !dropped => {
                     dropped = true;
-                    let late = "keyward: standard input that came after the proposal is no part of it and was dropped\n";
+                    let late = if state.stage == Stage::Pending {
+                        // Run without it, it would be another command than the one that was meant.
+                        wait.approvals.withdraw(wait.agent, wait.id);
+                        "keyward: standard input came too late to be part of the proposal, which is withdrawn\nkeyward: hint: let it begin at once, or send none: ssh -n\n"
+                    } else {
+                        "keyward: standard input that came after the proposal is no part of it and was dropped\n"
+                    };
                     let _ = to.extended_data_bytes(1, late.as_bytes()).await;
                 }
                 Some(_) => {}

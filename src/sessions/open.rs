@@ -154,7 +154,7 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, notices } = visit;
-    let asked = Asked { user, workspace, host: host.clone(), credential, session: id, client };
+    let asked = Asked { user, key: key.clone(), workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
     let mut bell = rooms.guard.listen();

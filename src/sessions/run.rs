@@ -122,13 +122,28 @@ async fn exec(
         let asked = to.set_env(true, name.as_str(), value.as_str()).await;
         let answer = tokio::select! {
             answer = from.wait() => answer,
-            why = &mut cut => return RunEnd::NotBegun(why.to_owned()),
+            why = &mut cut => {
+                let _ = to.close().await;
+                return RunEnd::NotBegun(why.to_owned());
+            }
         };
         if asked.is_err() || !matches!(answer, Some(ChannelMsg::Success)) {
             let _ = to.close().await;
             // Without the variable it would be another command than the one that was approved.
             return RunEnd::NotBegun(format!("the host does not take the variable {name} (sshd: AcceptEnv)"));
         }
+    }
+    // Once more, at the last moment at which it can be kept from beginning.
+    if let Some(why) = std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(match cut.as_mut().poll(cx) {
+            std::task::Poll::Ready(why) => Some(why),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+    {
+        let _ = to.close().await;
+        return RunEnd::NotBegun(why.to_owned());
     }
     if to.exec(true, act.command.clone()).await.is_err() {
         return RunEnd::NotBegun("the connection to the host broke off".to_owned());

@@ -159,11 +159,30 @@ fn proposal(r: &Row<'_>) -> rusqlite::Result<ProposalRow> {
     })
 }
 
+/// Refuses if the agent is gone, is another person's, or its person is disabled: looked at in the transaction of the step, so
+/// that a removal cannot fall between the look and the step.
+fn agent_is_there(c: &Connection, p: &ProposalRow) -> Result<(), Error> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM agents a JOIN users u ON u.id = a.owner WHERE a.id = ?1 AND a.owner = ?2 AND u.disabled = 0)";
+    let there: bool = c.prepare_cached(sql)?.query_row(params![p.act.agent, p.user], |r| r.get(0))?;
+    if there { Ok(()) } else { Err(Error::Missing(format!("agent {} any more", p.agent_name))) }
+}
+
+/// Whether a row is still about what was proposed: what people are shown of it beside the bytes.
+fn is_about(row: &ProposalRow, p: &ProposalRow) -> bool {
+    row.user == p.user
+        && row.user_name == p.user_name
+        && row.agent_name == p.agent_name
+        && row.host_name == p.host_name
+        && (row.plan, row.step, row.steps) == (p.plan, p.step, p.steps)
+        && row.claim == p.claim
+}
+
 /// Adds a proposal that waits.
 ///
 /// # Errors
-/// What SQLite says.
+/// [`Error::Missing`] if its agent is gone; what SQLite says.
 pub fn insert(c: &Connection, p: &ProposalRow) -> Result<(), Error> {
+    agent_is_there(c, p)?;
     let env = serde_json::to_string(&p.act.env).map_err(|e| Error::Malformed(e.to_string()))?;
     c.execute(
         "INSERT INTO proposals(id, plan, step, steps, agent, agent_name, user, user_name, host, host_name, login, session, command, stdin, env, timeout_s, digest, claim, stage, created_at, expires_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)",
@@ -207,10 +226,19 @@ fn lost(c: &Connection, id: ProposalId) -> Error {
 ///
 /// # Errors
 /// [`Error::Duplicate`] if it is not pending any more; [`Error::Tampered`] if the row holds other bytes.
-pub fn approve(c: &Connection, id: ProposalId, act: &Act, digest: &ActDigest, edited: bool, decided: &Decided) -> Result<(), Error> {
+pub fn approve(
+    c: &Connection,
+    proposed: &ProposalRow,
+    act: &Act,
+    digest: &ActDigest,
+    edited: bool,
+    decided: &Decided,
+) -> Result<(), Error> {
+    let id = proposed.id;
+    agent_is_there(c, proposed)?;
     let row = by_id(c, id)?.ok_or_else(|| Error::Missing(format!("proposal {id}")))?;
     let was = Act { command: if edited { row.act.command.clone() } else { act.command.clone() }, ..act.clone() };
-    if row.act != was || (!edited && row.digest != *digest) {
+    if !is_about(&row, proposed) || row.act != was || (!edited && row.digest != *digest) {
         return Err(Error::Tampered);
     }
     let changed = c.execute(
@@ -234,9 +262,11 @@ pub fn approve(c: &Connection, id: ProposalId, act: &Act, digest: &ActDigest, ed
 ///
 /// # Errors
 /// [`Error::Duplicate`] if it is not approved, or ran already; [`Error::Tampered`] if the row holds other bytes.
-pub fn start(c: &Connection, id: ProposalId, act: &Act, digest: &ActDigest, at: Time) -> Result<(), Error> {
+pub fn start(c: &Connection, proposed: &ProposalRow, act: &Act, digest: &ActDigest, at: Time) -> Result<(), Error> {
+    let id = proposed.id;
+    agent_is_there(c, proposed)?;
     let row = by_id(c, id)?.ok_or_else(|| Error::Missing(format!("proposal {id}")))?;
-    if row.act != *act || row.digest != *digest || row.act.digest() != *digest {
+    if !is_about(&row, proposed) || row.act != *act || row.digest != *digest || row.act.digest() != *digest {
         return Err(Error::Tampered);
     }
     match c.execute("UPDATE proposals SET stage = 'running', started_at = ?2 WHERE id = ?1 AND stage = 'approved'", params![id, at])? {

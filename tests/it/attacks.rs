@@ -141,6 +141,32 @@ fn approving_one_thing_never_runs_another() {
 }
 
 #[test]
+fn what_is_shown_beside_the_bytes_cannot_be_changed_in_the_database() {
+    let scene = scene();
+    let agent = Agent::of_alice(&scene);
+    let _alice = connected(&scene);
+    let place = scene.open_place("made");
+    let proposed = agent.proposes(&format!("touch {}/a", place.display()));
+    let waiting = scene.alice.waiting(1).remove(0);
+    let id = waiting["id"].as_str().unwrap().to_owned();
+    // Somebody who writes the database would like it to look like something else while it is looked at.
+    let edit = |sql: &str| crate::world::database::edit(&scene.broker.home(), &format!("UPDATE proposals SET {sql} WHERE id = '{id}'"));
+    edit("command = CAST('ls' AS BLOB), host_name = 'test-1', claim = 'approved by bob'");
+    let shown = scene.alice.proposal(&waiting);
+    assert_eq!(
+        (shown["command"].clone(), shown["host"].clone(), shown["reason"].clone()),
+        (waiting["command"].clone(), "web-1".into(), serde_json::Value::Null)
+    );
+    assert_eq!(shown["digest"], waiting["digest"]);
+    // With the bytes back in their place, the name alone is enough to refuse.
+    edit(&format!("command = CAST('touch {}/a' AS BLOB), claim = NULL", place.display()));
+    let words = format!("proposal approve {id} --digest {}", waiting["digest"].as_str().unwrap());
+    assert_eq!(scene.alice.verb("alice", &words, "").status, Some(1));
+    assert_ne!(proposed.end().0, Some(0));
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "it did not run");
+}
+
+#[test]
 fn a_replay_and_two_who_approve_at_once_run_it_once() {
     let scene = scene();
     let agent = Agent::of_alice(&scene);

@@ -22,6 +22,8 @@ use crate::world::process::command;
 use crate::world::{Process, eventually, folder, nonce};
 
 /// What is written to the process, one a line.
+/// The fingerprint of the key that signs the person in.
+const KEY: &str = "SHA256:person";
 const LEASE: &str = "lease";
 const LOGIN: &str = "login";
 const PANIC: &str = "panic";
@@ -135,6 +137,9 @@ async fn panics() {
     let made = log
         .change(move |c| -> Result<((), Vec<Event>), store::Error> {
             store::users::insert(c, &person)?;
+            let (public_key, comment) = ("ssh-ed25519 AAAA".to_owned(), String::new());
+            let key = keyward::model::UserKey { user: person.id, fingerprint: KEY.to_owned(), public_key, comment, added_at: now };
+            store::users::insert_key(c, &key)?;
             store::hosts::insert(c, &place)?;
             store::grants::insert(c, &grant)?;
             Ok(((), vec![Event::new(EventName::HostAdded, "alice")]))
@@ -154,6 +159,7 @@ async fn panics() {
         sessions += 1;
         let asked = Asked {
             user: user.id,
+            key: KEY.to_owned(),
             workspace: workspace.clone(),
             host: host.name.clone(),
             credential: None,

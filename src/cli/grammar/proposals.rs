@@ -68,8 +68,9 @@ pub enum ProposalVerb {
     },
     /// Show a proposal whole: every byte of it, what can be said about it, its digest, how it went
     Show {
-        /// prp_… as `proposal list` shows it
-        id: ProposalId,
+        /// prp_… as `proposal list` shows it; pln_… for a plan with all its steps
+        #[arg(value_name = "ID")]
+        what: Decidable,
     },
     /// Approve exactly the bytes with this digest; they run at once on your open connection
     ///
@@ -177,7 +178,8 @@ impl ProposalVerb {
     pub(super) fn call(self, mut texts: Vec<String>) -> Result<Call, Failure> {
         Ok(match self {
             Self::List { pending, limit } => Command::ProposalList { pending, limit }.into(),
-            Self::Show { id } => Command::ProposalShow { id }.into(),
+            Self::Show { what: Decidable::Proposal(id) } => Command::ProposalShow { id }.into(),
+            Self::Show { what: Decidable::Plan(id) } => Command::PlanShow { id }.into(),
             Self::Deny { id, reason } => Command::ProposalDeny { id, reason }.into(),
             Self::Canonical { id, .. } => Command::ProposalCanonical { id, edit: texts.pop().map(without_newline) }.into(),
             Self::Watch => {

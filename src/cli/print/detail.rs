@@ -26,6 +26,7 @@ pub(super) fn one(data: &Data, style: &Style) -> Rendered {
         Data::SshConfig(v) => ssh_config(v),
         Data::Agent(v) => proposals::agent(v, style),
         Data::Proposal(v) => proposals::proposal(v, style),
+        Data::Plan(v) => proposals::plan(v, style),
         Data::Canonical(v) => v.text.clone(),
         _ => String::new(),
     };

@@ -38,6 +38,7 @@ pub(super) fn document(data: &Data) -> String {
         Data::Agent(v) => pretty(v),
         Data::Proposals(v) => pretty(v),
         Data::Proposal(v) => pretty(v),
+        Data::Plan(v) => pretty(v),
         Data::Canonical(v) => pretty(v),
         Data::Allowances(v) => pretty(v),
     }

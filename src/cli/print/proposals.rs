@@ -5,7 +5,7 @@ use base64ct::{Base64, Encoding};
 use super::Style;
 use super::list::{at, bytes, or_dash};
 use super::table::{facts, table};
-use crate::control::{AgentView, AllowanceView, ProposalView};
+use crate::control::{AgentView, AllowanceView, PlanView, ProposalView};
 use crate::model::Stage;
 use crate::render;
 
@@ -65,11 +65,7 @@ pub(super) fn proposal(p: &ProposalView, style: &Style) -> String {
         format!("{who}{how}{}", p.decided_at.map(|t| format!(", {}", at(t))).unwrap_or_default())
     });
     let stdin = p.stdin_base64.as_deref().and_then(|s| Base64::decode_vec(s).ok()).unwrap_or_default();
-    let env = p.env.iter().map(|(name, value)| format!("{name}={}", render::clean(value, 4096))).collect::<Vec<_>>().join("\n");
-    let plan = p.plan.map(|plan| {
-        let digest = p.plan_digest.as_ref().map(|d| format!(", sha256 of the plan {d}")).unwrap_or_default();
-        format!("step {} of {} of {plan}{digest}", p.step, p.steps)
-    });
+    let plan = p.plan.map(|plan| format!("step {} of {} of {plan}; the whole of it: proposal show {plan}", p.step, p.steps));
     let mut out = facts(
         vec![
             ("id", p.id.to_string()),
@@ -82,7 +78,6 @@ pub(super) fn proposal(p: &ProposalView, style: &Style) -> String {
             ("proposed", at(p.created_at)),
             ("expires", if p.state == Stage::Pending { at(p.expires_at) } else { String::new() }),
             ("runs for", format!("at most {} s", p.timeout_s)),
-            ("variables", env),
             ("decided", decided.unwrap_or_default()),
             ("needs", if p.needs_signature { "your signature over it: --sign".to_owned() } else { String::new() }),
             ("started", p.started_at.map(at).unwrap_or_default()),
@@ -102,7 +97,14 @@ pub(super) fn proposal(p: &ProposalView, style: &Style) -> String {
         let text = if stdin.is_empty() { String::new() } else { indented(&render::show(&stdin).plain()) };
         out.push_str(&format!("\nstandard input, {} bytes:\n{text}", p.stdin_bytes));
     }
-    for warning in &shown.warnings {
+    let mut warnings = shown.warnings.clone();
+    warnings.extend(render::show(&stdin).warnings);
+    for (name, value) in &p.env {
+        let shown = render::show(value.as_bytes());
+        out.push_str(&format!("\nvariable {}, {} bytes:\n{}", render::clean(name, 64), shown.bytes, indented(&shown.plain())));
+        warnings.extend(shown.warnings);
+    }
+    for warning in &warnings {
         out.push_str(&format!("\ncare: {}", warning.sentence()));
     }
     let points = render::explain::explain(&command).points;
@@ -140,6 +142,18 @@ fn indented(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
         out.push_str(&format!("  | {line}\n"));
+    }
+    out
+}
+
+/// A plan: every step whole, and at the end the digest by which all of them are approved.
+pub(super) fn plan(plan: &PlanView, style: &Style) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        out.push_str(&format!("── step {} of {} of {}\n{}\n", step.step, step.steps, plan.id, proposal(step, style)));
+    }
+    if let Some(digest) = &plan.digest {
+        out.push_str(&format!("── end of the plan, {} steps\nsha256 of the plan  {digest}\n", plan.steps.len()));
     }
     out
 }
