@@ -115,7 +115,8 @@ async fn show(door: Arc<Doorway>, caller: Caller, interlude: Interlude) {
                 return;
             }
         }
-        // Dropped here: the inbox finds its keyboard at an end.
+        // A half of a simplex that is dropped says nothing: the inbox finds its keyboard at an end by this.
+        let _ = keyboard.shutdown().await;
     };
     let showing = async move {
         let mut piece = vec![0; SCREEN];
@@ -130,7 +131,8 @@ async fn show(door: Arc<Doorway>, caller: Caller, interlude: Interlude) {
         let look = Look { color: !plain, signs: false };
         let clock = door.desk.clock();
         let _ = inbox::run(DeskDoor::new(door.desk.clone(), caller), look, clock, typed, &mut drawing, size).await;
-        // Dropped here: what was drawn has its end.
+        // What was drawn has its end.
+        let _ = drawing.shutdown().await;
     };
     tokio::pin!(typing);
     let shown = async { tokio::join!(deciding, showing) };

@@ -115,7 +115,7 @@ async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: Client
             status = &mut verb => status,
             // The client is gone, or says no more: the verb finds its keyboard at an end.
             () = type_on(&mut from, &mut keyboard, &resize) => {
-                drop(keyboard);
+                let _ = keyboard.shutdown().await;
                 verb.await
             }
         }

@@ -25,6 +25,7 @@ mod flat_memory;
 mod inbox;
 mod logs;
 mod mcp;
+mod notices;
 mod other_clients;
 mod people;
 mod personal;
