@@ -69,14 +69,15 @@ fn a_person_approves_on_a_full_screen_and_sees_what_it_wrote() {
     assert!(screen.contains("one⟨\\x1b⟩[31m two"), "{screen}");
     inbox.press(&["Escape"]);
     inbox.until("waits for you");
-    eventually("it has left", || {
-        let left = inbox.knows("#{pane_dead_status}") == "0";
-        if !left {
+    let status = eventually("it has left", || {
+        let ended = inbox.ended();
+        if ended.is_none() {
             // Right behind an escape it would be another key.
             inbox.press(&["q"]);
         }
-        left.then_some(())
+        ended
     });
+    assert_eq!(status, 0);
     assert_eq!(inbox.knows("#{alternate_on}"), "0", "the terminal is as it was");
     assert_eq!(scene.alice.proposal(&waiting)["means"], "key");
 }

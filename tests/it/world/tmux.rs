@@ -9,13 +9,15 @@ use super::process::{command, eventually, run};
 #[derive(Debug)]
 pub(crate) struct Tmux {
     socket: PathBuf,
+    /// Where the program's exit status is written: tmux itself may miss it when the terminal closes first.
+    status: PathBuf,
 }
 
 impl Tmux {
     /// Starts the program in a window of so many columns and rows. `place` is an empty folder of the test's own.
     #[track_caller]
     pub(crate) fn start(place: PathBuf, columns: u16, rows: u16, program: &Command) -> Self {
-        let tmux = Self { socket: place.join("tmux") };
+        let tmux = Self { socket: place.join("tmux"), status: place.join("status") };
         let config = place.join("tmux.conf");
         // What the program left on the screen can still be looked at when it has ended.
         std::fs::write(
@@ -31,9 +33,15 @@ impl Tmux {
         }
         new.arg("-u").arg("-S").arg(&tmux.socket).arg("-f").arg(&config);
         new.args(["new-session", "-d", "-x", &columns.to_string(), "-y", &rows.to_string(), "--"]);
+        new.args(["sh", "-c", r#""$@"; echo $? >"$0.part" && mv "$0.part" "$0""#]).arg(&tmux.status);
         new.arg(program.get_program()).args(program.get_args());
         run(new, "").ok();
         tmux
+    }
+
+    /// The exit status of the program, once it has ended.
+    pub(crate) fn ended(&self) -> Option<i32> {
+        std::fs::read_to_string(&self.status).ok()?.trim().parse().ok()
     }
 
     fn tmux(&self, args: &[&str]) -> String {
