@@ -1,11 +1,14 @@
 #!/bin/sh
 # Installs what tests/it and tests/memory talk to: OpenSSH's server and client,
 # dropbear, PuTTY, tmux, less and vi from Debian, paramiko, asyncssh and ssh-audit in a virtual
-# environment of their own (.tools/venv), and the account kw-peer, which the
-# test hosts let in. A second run changes nothing.
+# environment of their own (.tools/venv), the account kw-peer, which the
+# test hosts let in, and the roots of the hosts that are scanned (.tools/roots):
+# a minimal Debian with sudo and many shells, and one that has only busybox and
+# dropbear. For tests/report: Chromium and its driver from Debian, and readers of
+# the formats in the same virtual environment. A second run changes nothing.
 #
-# Needs a Debian or Ubuntu system, and root: the test hosts are real sshd.
-# Starts no service.
+# Needs a Debian or Ubuntu system, and root: the test hosts are real sshd, those
+# that are scanned in namespaces of their own. Starts no service.
 set -eu
 
 ACCOUNT=kw-peer
@@ -18,8 +21,11 @@ fail() {
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 pins=$root/tests/it/peers/requirements.txt
+more=$root/tests/report/requirements.txt
 venv=$root/.tools/venv
-[ -f "$pins" ] || fail "tests/it/peers/requirements.txt is missing" "is this a complete checkout?"
+for file in "$pins" "$more"; do
+    [ -f "$file" ] || fail "${file#"$root"/} is missing" "is this a complete checkout?"
+done
 
 # -- Debian packages -----------------------------------------------------------
 
@@ -39,10 +45,15 @@ need rsync rsync
 need setsid util-linux
 need setpriv util-linux
 need mount mount
+need unshare util-linux
+need debootstrap debootstrap
+need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 need useradd passwd
 need tmux tmux
 need less less
 need vi vim-tiny
+need chromium chromium
+need chromedriver chromium-driver
 need python3 python3
 if command -v python3 >/dev/null 2>&1; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
@@ -98,12 +109,71 @@ fi
 # -- Python's clients ----------------------------------------------------------
 
 stamp=$venv/.keyward-stamp
-digest=$(sha256sum <"$pins" | cut -d ' ' -f 1)
+digest=$(cat -- "$pins" "$more" | sha256sum | cut -d ' ' -f 1)
 if [ ! -f "$stamp" ] || [ "$(cat -- "$stamp")" != "$digest" ] || [ ! -x "$venv/bin/python" ]; then
     rm -rf -- "$venv"
     mkdir -p -- "$root/.tools"
     python3 -m venv "$venv" || fail "python3 cannot make a virtual environment in .tools/venv" "apt-get install python3-venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$pins" ||
-        fail "pip could not install the Python peers" "the first run needs the network; later ones do not"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$pins" --requirement "$more" ||
+        fail "pip could not install what the tests need of Python" "the first run needs the network; later ones do not"
     printf '%s\n' "$digest" >"$stamp"
+fi
+
+# -- roots of hosts that are scanned -------------------------------------------
+
+# What the tests sign in to, never this machine: tests/it/world/targets.rs lays a writable layer of its own over them.
+roots=$root/.tools/roots
+suite=bookworm
+packages=openssh-server,sudo,iproute2,procps,busybox,dropbear-bin,ksh93u+m,mksh,tcsh,fish
+recipe="$suite $packages 1"
+
+stamped() { [ -f "$roots/$1/.keyward-stamp" ] && [ "$(cat -- "$roots/$1/.keyward-stamp")" = "$recipe" ]; }
+
+if ! stamped debian; then
+    # The archive that this machine's apt uses, if it has this release.
+    # shellcheck disable=SC2016 # apt's own words, not the shell's
+    archive=$(apt-get indextargets --format '$(CODENAME) $(ORIGIN) $(REPO_URI)' 2>/dev/null | sed -n "s/^$suite Debian //p" | head -n 1)
+    report=$(mktemp)
+    rm -rf -- "$roots/debian" "$roots/debian.new" "$roots/busybox"
+    mkdir -p -- "$roots"
+    # In mounts of its own: an interrupted run leaves none behind, and what is removed above holds nobody's /proc.
+    if ! unshare --mount --propagation private debootstrap --variant=minbase --include="$packages" \
+        --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+        "$suite" "$roots/debian.new" "${archive:-http://deb.debian.org/debian}" >"$report" 2>&1; then
+        tail -n 20 "$report" >&2
+        rm -f -- "$report"
+        fail "debootstrap could not make a Debian $suite in .tools/roots" "the first run needs the network; later ones do not"
+    fi
+    rm -f -- "$report"
+    rm -rf -- "$roots/debian.new/var/cache/apt/archives" "$roots/debian.new/var/lib/apt/lists" "$roots/debian.new/usr/share/doc" \
+        "$roots/debian.new/usr/share/man" "$roots/debian.new/usr/share/locale"
+    printf '%s\n' "$recipe" >"$roots/debian.new/.keyward-stamp"
+    mv -- "$roots/debian.new" "$roots/debian"
+fi
+
+if ! stamped busybox; then
+    new=$roots/busybox.new
+    rm -rf -- "$roots/busybox" "$new"
+    for folder in bin sbin usr/bin usr/sbin usr/lib lib lib64 etc root home proc sys dev run tmp var/log var/lib lib/apk/db; do
+        mkdir -p -- "$new/$folder"
+    done
+    chmod 1777 "$new/tmp"
+    cp -- "$roots/debian/usr/bin/busybox" "$new/bin/busybox"
+    # Not busybox-static: its shell finds applets that have no link. The libraries first: busybox itself needs them.
+    cp -- "$roots/debian/usr/sbin/dropbear" "$new/usr/sbin/dropbear"
+    chroot "$roots/debian" /usr/bin/ldd /usr/sbin/dropbear /usr/bin/busybox | grep -o '/[^ :]*' | grep '^/lib' | sort -u | while read -r library; do
+        mkdir -p -- "$new/${library%/*}"
+        cp -L -- "$roots/debian/$library" "$new/$library"
+    done
+    chroot "$new" /bin/busybox true || fail "busybox does not run in .tools/roots/busybox.new" "its libraries are missing there"
+    # A link for each applet where busybox would install it, but for those that know another system's packages.
+    chroot "$new" /bin/busybox --list-full | while read -r applet; do
+        case ${applet##*/} in
+        busybox | dpkg | dpkg-deb | rpm | rpm2cpio) continue ;;
+        esac
+        mkdir -p -- "$new/${applet%/*}"
+        ln -s /bin/busybox "$new/$applet"
+    done
+    printf '%s\n' "$recipe" >"$new/.keyward-stamp"
+    mv -- "$new" "$roots/busybox"
 fi

@@ -2,7 +2,8 @@
 //!
 //! The rooms stand on floors; a room imports only rooms on lower floors (`tests/house.rs` checks it):
 //!
-//! 0. ground: [`secret`], [`fault`], [`clock`], [`model`], [`render`], [`masking`] — nouns, no I/O
+//! 0. ground: [`secret`], [`fault`], [`clock`], [`model`], [`render`], [`masking`], [`probes`], [`facts`],
+//!    [`checks`], [`advisories`], [`report`] — nouns, no I/O (but [`advisories`] reads the archives that it is given)
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
 //! 3. strongroom: [`vault`], [`custody`]
@@ -13,11 +14,16 @@
 //! 8. doors: [`mcp`], [`front`], [`socket`]
 //! 9. roof: [`config`], [`daemon`]
 
+pub mod advisories;
+pub mod checks;
 pub mod clock;
+pub mod facts;
 pub mod fault;
 pub mod masking;
 pub mod model;
+pub mod probes;
 pub mod render;
+pub mod report;
 pub mod secret;
 
 pub mod authz;

@@ -19,6 +19,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["clock"]),
     ("render", &[]),
     ("masking", &[]),
+    ("probes", &[]),
+    ("facts", &["model", "probes"]),
+    ("checks", &["model", "probes"]),
+    ("advisories", &["facts"]),
+    ("report", &["advisories", "checks", "facts", "model", "probes"]),
     // 1 law and ledger
     ("authz", &["clock", "model"]),
     ("store", &["clock", "fault", "model"]),

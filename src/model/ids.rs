@@ -100,6 +100,7 @@ id!(AgentId, "agt", "An agent: an identity of its own that belongs to one person
 id!(ProposalId, "prp", "A command that an agent asks to run.");
 id!(PlanId, "pln", "Several proposals that run one after the other.");
 id!(AllowanceId, "alw", "A person's word that the same bytes may run again in one session.");
+id!(ScanId, "scn", "A scan: one run of probes over several hosts.");
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ mod ids;
 mod name;
 mod principal;
 mod proposal;
+mod scan;
 mod session;
 
 pub use binding::HostBinding;
@@ -16,10 +17,11 @@ pub use credential::{Credential, CredentialKind, Form, KeyKind, Scope};
 pub use event::{Event, EventName, Outcome};
 pub use grant::{Action, Actions, DailyWindow, Grant, HostPattern, Subject};
 pub use host::{Address, Host, HostKey};
-pub use ids::{AgentId, AllowanceId, CredentialId, GrantId, GroupId, HostId, IdError, PlanId, ProposalId, SessionId, UserId};
+pub use ids::{AgentId, AllowanceId, CredentialId, GrantId, GroupId, HostId, IdError, PlanId, ProposalId, ScanId, SessionId, UserId};
 pub use name::{Login, Name, NameError, printable};
 pub use principal::{Agent, AgentLimits, Approver, Group, Means, Principal, Role, User, UserKey};
 pub use proposal::{Act, ActDigest, Approved, Executed, NotApproved, Pending, Proposal, Running, Stage, canonical};
+pub use scan::{CheckState, HostState, ProbeAct, RunState};
 pub use session::{EndReason, Session};
 
 /// The one workspace that every home has.
