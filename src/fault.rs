@@ -45,7 +45,7 @@ pub trait Fault: std::error::Error {
 
 /// The verbs that the local program and the ssh console share; a test of the grammar compares them with it.
 pub const VERBS: &[&str] =
-    &["status", "user", "group", "host", "credential", "grant", "session", "agent", "proposal", "audit", "ssh-config"];
+    &["status", "user", "group", "host", "credential", "grant", "session", "agent", "proposal", "scan", "audit", "ssh-config"];
 
 /// How the program is called at a door. Rooms write their hints as `keyward VERB …`; each door turns them into what can be
 /// pasted there, when it prints them.

@@ -9,7 +9,7 @@
 //! 3. strongroom: [`vault`], [`custody`]
 //! 4. wires: [`buffer`], [`target`], [`relay`]
 //! 5. living room: [`sessions`]
-//! 6. desks: [`approvals`]
+//! 6. desks: [`approvals`], [`scans`]
 //! 7. counter: [`control`], [`inbox`], [`cli`]
 //! 8. doors: [`mcp`], [`front`], [`socket`]
 //! 9. roof: [`config`], [`daemon`]
@@ -42,6 +42,7 @@ pub mod target;
 pub mod sessions;
 
 pub mod approvals;
+pub mod scans;
 
 pub mod cli;
 pub mod control;

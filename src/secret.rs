@@ -1,7 +1,7 @@
 //! Bytes that must not be seen: wiped when dropped; never cloned, printed, compared or serialised.
 //!
-//! A [`Secret`] owns one heap buffer of exact capacity, so that no growth leaves a copy behind. Only the vault and
-//! `target/login.rs` may call [`Secret::expose`]; a test (`tests/house.rs`) counts the callers.
+//! A [`Secret`] owns one heap buffer of exact capacity, so that no growth leaves a copy behind. Only the vault,
+//! `target/login.rs` and `target/sudo.rs` may call [`Secret::expose`]; a test (`tests/house.rs`) counts the callers.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -60,7 +60,7 @@ impl Secret {
         self
     }
 
-    /// The bytes. Only for the rooms that use a secret: vault and `target/login.rs`.
+    /// The bytes. Only for what uses a secret: the vault, `target/login.rs` and `target/sudo.rs`.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -41,16 +41,57 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "target"]),
     // 6 desks
     ("approvals", &["audit", "authz", "clock", "custody", "fault", "masking", "model", "sessions", "store"]),
+    (
+        "scans",
+        &[
+            "advisories",
+            "audit",
+            "authz",
+            "checks",
+            "clock",
+            "custody",
+            "facts",
+            "fault",
+            "masking",
+            "model",
+            "probes",
+            "report",
+            "sessions",
+            "store",
+        ],
+    ),
     // 7 counter
-    ("control", &["approvals", "audit", "authn", "authz", "clock", "custody", "fault", "model", "secret", "sessions", "store", "target"]),
+    (
+        "control",
+        &[
+            "approvals",
+            "audit",
+            "authn",
+            "authz",
+            "clock",
+            "custody",
+            "fault",
+            "model",
+            "probes",
+            "report",
+            "scans",
+            "secret",
+            "sessions",
+            "store",
+            "target",
+        ],
+    ),
     ("inbox", &["clock", "control", "fault", "model", "render"]),
     ("cli", &["clock", "control", "fault", "inbox", "model", "render", "secret"]),
     // 8 doors
-    ("mcp", &["approvals", "authn", "authz", "fault", "model"]),
-    ("front", &["approvals", "authn", "buffer", "cli", "control", "fault", "inbox", "mcp", "model", "relay", "secret", "sessions"]),
+    ("mcp", &["approvals", "authn", "authz", "clock", "facts", "fault", "model", "scans"]),
+    (
+        "front",
+        &["approvals", "authn", "buffer", "cli", "control", "fault", "inbox", "mcp", "model", "relay", "scans", "secret", "sessions"],
+    ),
     ("socket", &["control", "fault", "mcp", "model", "secret"]),
     // 9 roof
-    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "target"]),
+    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "scans", "target"]),
     (
         "daemon",
         &[
@@ -67,6 +108,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "front",
             "mcp",
             "model",
+            "scans",
             "sessions",
             "socket",
             "store",
@@ -81,6 +123,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("front", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
     ("mcp", &["vault", "target", "store", "custody", "sessions", "control"], "agents reach the desk and nothing else"),
     ("approvals", &["vault", "secret", "target", "relay"], "nothing is decrypted for an agent"),
+    ("scans", &["vault", "secret", "target", "relay"], "hosts are reached through sessions, and nothing is decrypted here"),
     ("socket", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
     ("cli", &["vault", "target", "store", "custody"], "it only asks the desk"),
     ("control", &["vault"], "it reaches the vault only through custody"),
@@ -96,7 +139,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 const TESTS_MAY: &[(&str, &str, &str)] = &[("control", "cli", "the tests of the desk speak the words that people type")];
 
 /// Who may call `Secret::expose`, apart from `src/secret.rs` itself.
-const MAY_EXPOSE: &[&str] = &["src/vault/", "src/target/login.rs"];
+const MAY_EXPOSE: &[&str] = &["src/vault/", "src/target/login.rs", "src/target/sudo.rs"];
 /// Who may call `Secret::pour`: the local client, which hands a secret to the daemon and keeps nothing.
 const MAY_POUR: &[&str] = &["src/cli/client.rs"];
 
@@ -289,6 +332,8 @@ fn proofs_and_secrets_cannot_be_copied() {
     lacks!(keyward::authz::Permit: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
     lacks!(keyward::audit::Audited<()>: Clone, Default, From<()>, serde::Serialize);
     lacks!(keyward::vault::Lease: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
+    lacks!(keyward::vault::SudoLease: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
+    lacks!(keyward::custody::SudoWarrant: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
 }
 
 // ---- the parser, and tests that it sees what it should ----

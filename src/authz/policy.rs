@@ -28,8 +28,10 @@ pub struct Request {
     pub session: SessionId,
     /// From where.
     pub client: IpAddr,
-    /// When. The session begins at this moment.
+    /// When.
     pub now: Time,
+    /// When the session began: now, if it begins with this.
+    pub began: Time,
 }
 
 /// What was found of one grant.
@@ -56,7 +58,7 @@ pub struct Judgement {
 
 /// Decides. A person needs at least one grant whose conditions all hold; what several grant adds up.
 pub fn decide(facts: &Facts, request: &Request) -> Decision {
-    match explain(facts, request.client, request.now, request.now).result {
+    match explain(facts, request.client, request.now, request.began).result {
         Ok((scope, grants)) => Decision::Allow(Permit {
             principal: Principal::Human(facts.user.id),
             host: facts.host.id,
@@ -218,6 +220,7 @@ mod tests {
             session: SessionId::from([5; 16]),
             client: "192.0.2.1".parse().unwrap(),
             now: Time::parse(now).unwrap(),
+            began: Time::parse(now).unwrap(),
         }
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::fail::{Exit, Failure};
 use crate::control::wire::{Bridge, Frame, HEADER, Hello, Request};
-use crate::control::{Command, Problem, Reply, Secrets};
+use crate::control::{Command, Piece, Problem, Reply, Secrets};
 use crate::fault::Kind;
 use crate::model::Name;
 use crate::secret::Secret;
@@ -37,11 +37,11 @@ impl Client {
         self.connect().map(drop)
     }
 
-    /// Makes a call. Pieces of a long answer go to `piece` as they come.
+    /// Makes a call. Pieces of a long answer go to `piece` as they come, and are dropped where nobody wants them.
     ///
     /// # Errors
     /// Inside, what the daemon answered; outside, that it could not be asked.
-    pub fn call(&self, command: &Command, secrets: Secrets, piece: &mut dyn FnMut(&str)) -> Result<Result<Reply, Problem>, Failure> {
+    pub fn call(&self, command: &Command, secrets: Secrets, piece: &mut dyn FnMut(Piece)) -> Result<Result<Reply, Problem>, Failure> {
         let mut stream = self.connect()?;
         // A daemon of another version answers and closes before it has read everything: its answer counts, not the broken pipe.
         let sent = send(&mut stream, &self.workspace, command, secrets);
@@ -148,11 +148,13 @@ fn pour(to: &mut impl Write, secret: Secret) -> io::Result<()> {
     secret.pour(to)
 }
 
-fn receive(from: &mut impl Read, piece: &mut dyn FnMut(&str)) -> io::Result<Result<Reply, Problem>> {
+fn receive(from: &mut impl Read, piece: &mut dyn FnMut(Piece)) -> io::Result<Result<Reply, Problem>> {
     loop {
         let (frame, payload) = frame(from)?;
         match frame {
-            Frame::Output => piece(std::str::from_utf8(&payload).map_err(io::Error::other)?),
+            Frame::Output => piece(Piece::Lines(String::from_utf8(payload).map_err(io::Error::other)?)),
+            Frame::Report => piece(Piece::Report(String::from_utf8(payload).map_err(io::Error::other)?)),
+            Frame::Progress => piece(Piece::Progress(read(&payload)?)),
             Frame::Reply => return read(&payload).map(Ok),
             Frame::Error => return read(&payload).map(Err),
             other @ (Frame::Hello | Frame::Command | Frame::Secret | Frame::Bridge) => return Ok(Err(unexpected(other))),

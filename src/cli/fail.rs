@@ -18,6 +18,10 @@ pub enum Exit {
     Usage,
     /// The daemon is not there.
     Unreachable,
+    /// A scan finished, and found something.
+    Findings,
+    /// A scan finished, and some host or probe was not answered.
+    Incomplete,
     /// A defect of Keyward.
     Bug,
 }
@@ -30,6 +34,8 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Unreachable => 3,
+            Self::Findings => 4,
+            Self::Incomplete => 5,
             Self::Bug => 70,
         }
     }

@@ -1,11 +1,13 @@
 //! A verb at the local door, from words to exit status: read what it names, ask for its secret, call, print.
 
+use std::io::IsTerminal;
+
 use super::client::Client;
 use super::fail::{Exit, Failure};
 use super::grammar::{Call, Follow, Globals, Source, Verb, Wanted};
 use super::print::{self, Style};
 use super::{place, prompt, sign};
-use crate::control::{Command, Data, Problem, Reply, Secrets};
+use crate::control::{Command, Data, Piece, Problem, Reply, Secrets};
 use crate::fault::Kind;
 use crate::model::{Name, ProposalId};
 
@@ -13,7 +15,8 @@ use crate::model::{Name, ProposalId};
 pub(super) fn call(globals: &Globals, style: &Style, verb: Verb) -> Result<Exit, Failure> {
     let client = Client::new(&place::home(globals.home.as_deref())?, globals.workspace.clone());
     let texts = texts(&verb)?;
-    let Some(Call { mut command, secret, follow }) = verb.call(texts)? else { return Ok(Exit::Done) };
+    let Some(Call { command, secret, follow }) = verb.call(texts)? else { return Ok(Exit::Done) };
+    let mut command = command.fitted(style.json, style.color, style.width);
     if let Follow::Sign(id) = &follow {
         command = signed(&client, style, command, *id)?;
     }
@@ -57,7 +60,18 @@ fn signed(client: &Client, style: &Style, command: Command, id: ProposalId) -> R
 }
 
 fn send(client: &Client, style: &Style, command: &Command, secrets: Secrets) -> Result<Result<Reply, Problem>, Failure> {
-    client.call(command, secrets, &mut |piece| super::out(print::piece(piece, style).as_bytes()))
+    let mut gauge = print::Gauge::new(std::io::stderr().is_terminal());
+    let answer = client.call(command, secrets, &mut |piece| match piece {
+        Piece::Lines(text) => super::out(print::piece(&text, style).as_bytes()),
+        Piece::Report(text) => {
+            super::err(&gauge.clear());
+            super::out(text.as_bytes());
+        }
+        Piece::Progress(now) if !style.quiet => super::err(&gauge.feed(&now)),
+        Piece::Progress(_) => {}
+    });
+    super::err(&gauge.clear());
+    answer
 }
 
 fn show(reply: &Reply, style: &Style) -> Exit {

@@ -13,7 +13,7 @@ use crate::control::Secrets;
 use crate::secret::Secret;
 
 /// The longest text that is read from a file or standard input.
-const MAX_TEXT: u64 = 256 * 1024;
+const MAX_TEXT: u64 = 4 * 1024 * 1024;
 
 /// Whether somebody sits at standard input.
 pub(super) fn is_terminal() -> bool {
@@ -35,7 +35,8 @@ pub(super) fn secrets(wanted: &Wanted) -> Result<Secrets, Failure> {
     let material = match wanted {
         Wanted::Nothing => None,
         Wanted::Password(name) if is_terminal() => Some(twice(&format!("password of {name}"))?),
-        Wanted::Password(_) => Some(from_stdin("password")?.without_final_newline()),
+        Wanted::SudoPassword(name) if is_terminal() => Some(twice(&format!("sudo password of {name}"))?),
+        Wanted::Password(_) | Wanted::SudoPassword(_) => Some(from_stdin("password")?.without_final_newline()),
         Wanted::Key(Source::File(path)) => Some(key_file(path)?),
         Wanted::Key(_) => Some(from_stdin("private key")?),
     };

@@ -96,6 +96,7 @@ sections! {
         expires: Span, timeout: Span, longest: Span, command: Size, stdin: Size, steps: usize, pending_per_person: usize,
         keep: Span, keep_bytes: Size, again: u32, again_within: Span, require_signature: bool, notices: bool, escape: Text<Escape>,
     }
+    scans { parallel: usize, hosts: usize, runs: usize, probe_timeout: Span, host_timeout: Span, keep: Span, osv: String, }
     mcp { listen: Text<Local>, }
     store { reserve: Size, patience: Span, }
     audit { checkpoint_every: u64, checkpoint_interval: Span, }
@@ -184,7 +185,7 @@ pub(super) fn apply(file: File) -> Config {
         }
     }
     let bytes32 = |s: Size| u32::try_from(s.0).unwrap_or(u32::MAX);
-    let File { listen, ssh, limits, host, approvals, mcp, store, audit, vault, log, daemon } = file;
+    let File { listen, ssh, limits, host, approvals, scans, mcp, store, audit, vault, log, daemon } = file;
     set(&mut c.listen, listen.address.map(|a| a.0));
     set(&mut c.public, listen.public.map(|p| p.0.0));
     set(&mut c.front.post_quantum_only, ssh.post_quantum_only);
@@ -222,6 +223,13 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.approvals.again, approvals.again);
     set(&mut c.approvals.again_within, approvals.again_within.map(|s| s.0));
     set(&mut c.approvals.require_signature, approvals.require_signature);
+    set(&mut c.scans.parallel, scans.parallel);
+    set(&mut c.scans.hosts, scans.hosts);
+    set(&mut c.scans.runs, scans.runs);
+    set(&mut c.scans.probe_timeout, scans.probe_timeout.map(|s| s.0));
+    set(&mut c.scans.host_timeout, scans.host_timeout.map(|s| s.0));
+    set(&mut c.scans.keep, scans.keep.map(|s| s.0));
+    set(&mut c.scans.osv, scans.osv.map(|p| (!p.is_empty()).then(|| PathBuf::from(p))));
     set(&mut c.mcp.listen, mcp.listen.map(|l| l.0.0));
     set(&mut c.front.notices, approvals.notices);
     set(&mut c.front.escape, approvals.escape.map(|e| e.0));
@@ -265,6 +273,14 @@ fn check(c: &Config) -> Result<(), (&'static str, String)> {
     within("steps", count(a.steps), 1, 256)?;
     within("pending_per_person", count(a.pending_per_person), 1, 10_000)?;
     within("again_within", a.again_within.as_secs(), 1, 7 * 24 * 3600)?;
+    within("parallel", count(c.scans.parallel), 1, 256)?;
+    within("hosts", count(c.scans.hosts), 1, 100_000)?;
+    within("runs", count(c.scans.runs), 1, 64)?;
+    within("probe_timeout", c.scans.probe_timeout.as_secs(), 1, 3600)?;
+    within("host_timeout", c.scans.host_timeout.as_secs(), 1, 3600)?;
+    if c.scans.osv.as_ref().is_some_and(|p| !p.is_absolute()) {
+        return Err(("osv", "`osv` must be an absolute path".to_owned()));
+    }
     if c.root_key.as_ref().is_some_and(|p| !p.is_absolute()) {
         return Err(("root_key", "`root_key` must be an absolute path".to_owned()));
     }

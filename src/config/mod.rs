@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use file::{Error, load, parse};
 
 use crate::model::Address;
-use crate::{approvals, authn, front, mcp, target};
+use crate::{approvals, authn, front, mcp, scans, target};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Config {
     pub target: target::Config,
     /// Limits of proposals.
     pub approvals: approvals::Config,
+    /// Limits of scans.
+    pub scans: scans::Config,
     /// Where agents reach their tools over HTTP.
     pub mcp: mcp::Config,
     /// Bytes kept free for the audit log.
@@ -68,6 +70,7 @@ impl Default for Config {
             authn: authn::Config::default(),
             target: target::Config::default(),
             approvals: approvals::Config::default(),
+            scans: scans::Config::default(),
             mcp: mcp::Config::default(),
             reserve: 64 * 1024 * 1024,
             patience: Duration::from_secs(2),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::api::Reply;
-use super::desk::{Call, Output};
+use super::desk::{Call, Output, Piece};
 use super::error::Error;
 use super::view::{Data, EntryView, ExportedView, PERSONAL, VerdictView};
 use crate::audit::{Checkpoint, Entry, Verdict, verify};
@@ -90,7 +90,7 @@ impl Call<'_> {
                 entries += 1;
             }
             if !text.is_empty() {
-                out.send(text).await.map_err(|_| Error::Gone)?;
+                out.send(Piece::Lines(text)).await.map_err(|_| Error::Gone)?;
             }
             if after >= end {
                 break;

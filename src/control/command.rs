@@ -10,7 +10,7 @@ use super::rights::Verb;
 use crate::clock::Time;
 use crate::model::{
     ActDigest, Action, Actions, Address, AgentLimits, AllowanceId, DailyWindow, GrantId, HostPattern, Login, Name, PlanId, ProposalId,
-    Role, SessionId,
+    Role, ScanId, SessionId,
 };
 
 /// What kind of secret comes beside the command.
@@ -21,6 +21,16 @@ pub enum SecretForm {
     Password,
     /// A private key.
     Key,
+}
+
+/// What becomes of a credential's sudo password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SudoChange {
+    /// It is the secret that comes beside the command.
+    Set,
+    /// It has none of its own any more.
+    Remove,
 }
 
 /// Whose credential is meant.
@@ -109,6 +119,60 @@ pub struct AgainWords {
     pub times: u32,
     /// For so many seconds.
     pub within_s: u64,
+}
+
+/// A policy that comes with a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyText {
+    /// The file's name, for errors.
+    pub name: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// Where vulnerabilities are looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OsvWord {
+    /// Nowhere.
+    #[default]
+    No,
+    /// In the folder that the broker's configuration names.
+    Default,
+    /// In this folder of the broker's machine.
+    Folder(String),
+}
+
+/// A scan as it is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewScan {
+    /// Built-in profiles.
+    pub profiles: Vec<String>,
+    /// Policies.
+    pub policies: Vec<PolicyText>,
+    /// Which hosts.
+    pub hosts: String,
+    /// The credential, if one is meant.
+    pub credential: Option<Name>,
+    /// Hosts at once.
+    pub parallel: Option<usize>,
+    /// Vulnerabilities.
+    pub osv: OsvWord,
+    /// The digest that must come out.
+    pub digest: Option<String>,
+}
+
+/// How a report is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportWords {
+    /// `table`, `json`, `sarif`, `cyclonedx`, `junit` or `html`; `None`: what the caller's screen is for.
+    pub format: Option<String>,
+    /// Only this host.
+    pub host: Option<Name>,
+    /// Colours in tables.
+    pub colour: bool,
+    /// Columns of tables.
+    pub width: Option<u16>,
 }
 
 /// A verb with its words.
@@ -206,6 +270,7 @@ pub enum Command {
         username: Option<Login>,
         form: Option<SecretForm>,
         rename: Option<Name>,
+        sudo: Option<SudoChange>,
     },
     CredentialDelete {
         credential: CredentialRef,
@@ -300,6 +365,42 @@ pub enum Command {
     AllowanceRevoke {
         id: AllowanceId,
     },
+    ScanPlan {
+        scan: NewScan,
+    },
+    ScanRun {
+        scan: NewScan,
+        report: ReportWords,
+    },
+    ScanResume {
+        id: ScanId,
+        report: ReportWords,
+    },
+    ScanCancel {
+        id: ScanId,
+    },
+    ScanList {
+        limit: u32,
+    },
+    ScanShow {
+        id: ScanId,
+        report: ReportWords,
+    },
+    ScanDiff {
+        before: ScanId,
+        after: ScanId,
+    },
+    ScanEvaluate {
+        id: ScanId,
+        profiles: Vec<String>,
+        policies: Vec<PolicyText>,
+        osv: OsvWord,
+        report: ReportWords,
+    },
+    ScanRemove {
+        id: ScanId,
+    },
+    ScanProfiles,
 }
 
 /// A digest as it is written.
@@ -334,6 +435,22 @@ mod word {
 }
 
 impl Command {
+    /// With a report that fits the caller's screen, where no other format was asked for.
+    #[must_use]
+    pub fn fitted(mut self, json: bool, colour: bool, width: Option<u16>) -> Self {
+        if let Self::ScanRun { report, .. }
+        | Self::ScanResume { report, .. }
+        | Self::ScanShow { report, .. }
+        | Self::ScanEvaluate { report, .. } = &mut self
+        {
+            (report.colour, report.width) = (colour, width);
+            if json && report.format.is_none() {
+                report.format = Some("json".to_owned());
+            }
+        }
+        self
+    }
+
     /// Which row of the table of rights it falls under before anything is looked up.
     pub fn verb(&self) -> Verb {
         match self {
@@ -369,6 +486,12 @@ impl Command {
             Self::ProposalList { .. } | Self::ProposalShow { .. } | Self::PlanShow { .. } => Verb::ProposalSee,
             Self::ProposalCanonical { .. } | Self::ProposalApprove { .. } | Self::ProposalDeny { .. } => Verb::ProposalDecide,
             Self::AllowanceList | Self::AllowanceRevoke { .. } => Verb::ProposalDecide,
+            Self::ScanPlan { .. } | Self::ScanRun { .. } | Self::ScanResume { .. } | Self::ScanCancel { .. } | Self::ScanRemove { .. } => {
+                Verb::ScanRun
+            }
+            Self::ScanList { .. } | Self::ScanShow { .. } | Self::ScanDiff { .. } | Self::ScanEvaluate { .. } | Self::ScanProfiles => {
+                Verb::ScanSee
+            }
         }
     }
 }

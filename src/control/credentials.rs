@@ -4,15 +4,23 @@
 use rusqlite::Connection;
 
 use super::api::{Reply, Secrets};
-use super::command::{CredentialRef, ScopeWord, SecretForm};
+use super::command::{CredentialRef, ScopeWord, SecretForm, SudoChange};
 use super::desk::Call;
 use super::error::Error;
 use super::rights::{Reach, Verb, change_of};
-use super::view::{CredentialView, Data, DeletedView, PublicKeyView};
-use crate::custody::{Edit, NewSecret};
-use crate::model::Form;
-use crate::model::{Credential, EndReason, EventName, Host, HostId, Login, Name, Scope, UserId};
-use crate::store::{self, credentials};
+use super::view::{CredentialView, Data, DeletedView, PublicKeyView, SudoSource};
+use crate::custody::{Edit, NewSecret, SudoEdit};
+use crate::model::{Credential, CredentialKind, EndReason, EventName, Form, Host, HostId, Login, Name, Scope, UserId};
+use crate::secret::Secret;
+use crate::store::{self, credentials, sudo};
+
+/// What is to become of a credential; `None` leaves it as it is.
+pub(super) struct Change {
+    pub(super) username: Option<Login>,
+    pub(super) form: Option<SecretForm>,
+    pub(super) rename: Option<Name>,
+    pub(super) sudo: Option<SudoChange>,
+}
 
 impl Call<'_> {
     pub(super) async fn credential_add(
@@ -69,25 +77,50 @@ impl Call<'_> {
         }
     }
 
-    pub(super) async fn credential_edit(
-        &self,
-        wanted: CredentialRef,
-        username: Option<Login>,
-        form: Option<SecretForm>,
-        rename: Option<Name>,
-        secrets: Secrets,
-    ) -> Result<Reply, Error> {
+    pub(super) async fn credential_edit(&self, wanted: CredentialRef, change: Change, secrets: Secrets) -> Result<Reply, Error> {
         let credential = self.credential_to_change(wanted).await?;
-        if username.is_none() && form.is_none() && rename.is_none() {
-            return Err(Error::unfit("nothing to change was given", "see what can be changed: keyward credential edit --help"));
+        let Change { username, form, rename, sudo: sudo_change } = change;
+        let (secret, sudo) = match (form, sudo_change) {
+            (None, None) if username.is_none() && rename.is_none() => {
+                return Err(Error::unfit("nothing to change was given", "see what can be changed: keyward credential edit --help"));
+            }
+            (Some(_), Some(SudoChange::Set)) => {
+                return Err(Error::unfit("one secret at a time", "change the sudo password with a second `credential edit`"));
+            }
+            (None, Some(SudoChange::Set)) => (None, SudoEdit::Set(material(secrets, "sudo password")?.0)),
+            (form, gone) => {
+                let secret = form.map(|form| new_secret(form, secrets)).transpose()?;
+                (secret, if gone.is_some() { SudoEdit::Remove } else { SudoEdit::Keep })
+            }
+        };
+        if matches!(sudo, SudoEdit::Remove) {
+            let id = credential.id;
+            if !self.parts.store.read(move |c| sudo::has(c, id)).await? {
+                return Err(Error::unfit(
+                    format!("credential {} has no sudo password of its own", credential.name),
+                    format!("give it one: keyward credential edit {} --sudo-password", credential.name),
+                ));
+            }
         }
-        let secret = form.map(|form| new_secret(form, secrets)).transpose()?;
-        let changed: Vec<&str> = [(rename.is_some(), "name"), (username.is_some(), "username"), (secret.is_some(), "secret")]
-            .into_iter()
-            .filter_map(|(is, word)| is.then_some(word))
-            .collect();
-        let event = self.event(EventName::CredentialEdited).with("changed", changed.join(","));
-        let edit = Edit { name: rename, username, secret };
+        let sudo_word = match sudo {
+            SudoEdit::Keep => None,
+            SudoEdit::Set(_) => Some("set"),
+            SudoEdit::Remove => Some("removed"),
+        };
+        let changed: Vec<&str> = [
+            (rename.is_some(), "name"),
+            (username.is_some(), "username"),
+            (secret.is_some(), "secret"),
+            (sudo_word.is_some(), "sudo_password"),
+        ]
+        .into_iter()
+        .filter_map(|(is, word)| is.then_some(word))
+        .collect();
+        let mut event = self.event(EventName::CredentialEdited).with("changed", changed.join(","));
+        if let Some(word) = sudo_word {
+            event = event.with("sudo_password", word);
+        }
+        let edit = Edit { name: rename, username, secret, sudo };
         let edited = self.parts.custody.edit_credential(credential.id, edit, move |c| event.credential(c)).await?;
         let said = format!("credential {} changed", edited.name);
         Ok(Reply::done(Data::Credential(self.credential_view(&edited).await?), said))
@@ -223,15 +256,26 @@ fn mine_flag(scope: &Scope) -> &'static str {
 }
 
 fn new_secret(form: SecretForm, secrets: Secrets) -> Result<NewSecret, Error> {
-    let secret = secrets.material.ok_or(Error::SecretMissing)?;
     let (form, word) = match form {
         SecretForm::Password => (Form::Password, "password"),
         SecretForm::Key => (Form::PrivateKey, "key"),
     };
-    if secret.is_empty() {
-        return Err(Error::SecretEmpty(word));
-    }
-    Ok(NewSecret { form, secret, passphrase: secrets.passphrase })
+    let (secret, passphrase) = material(secrets, word)?;
+    Ok(NewSecret { form, secret, passphrase })
+}
+
+/// The secret that came, and the passphrase that came with it.
+fn material(secrets: Secrets, word: &'static str) -> Result<(Secret, Option<Secret>), Error> {
+    let secret = secrets.material.ok_or(Error::SecretMissing)?;
+    if secret.is_empty() { Err(Error::SecretEmpty(word)) } else { Ok((secret, secrets.passphrase)) }
+}
+
+fn sudo_source(c: &Connection, credential: &Credential) -> Result<SudoSource, store::Error> {
+    Ok(match credential.kind {
+        _ if sudo::has(c, credential.id)? => SudoSource::Own,
+        CredentialKind::Password => SudoSource::SignIn,
+        CredentialKind::Key(_) => SudoSource::None,
+    })
 }
 
 /// A member reads of a credential only the hosts that they may see.
@@ -244,6 +288,7 @@ fn credential_view(c: &Connection, credential: &Credential, seen: &[HostId]) -> 
         username: credential.username.clone(),
         kind: credential.kind.to_string(),
         fingerprint: credential.fingerprint.clone(),
+        sudo_password: sudo_source(c, credential)?,
         hosts,
         updated_at: credential.updated_at,
         last_used_at: credential.last_used_at,

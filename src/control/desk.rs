@@ -1,5 +1,6 @@
 //! The desk: reads who asks, looks into the table of rights, lets the verb's own file answer, and has refusals audited.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -10,18 +11,32 @@ use super::api::{Caller, Door, Reply, Secrets};
 use super::command::Command;
 use super::error::Error;
 use super::rights::{Reach, Verb};
+use super::view::ProgressView;
 use crate::approvals::{self, Approvals};
 use crate::audit::Log;
 use crate::authz::Guard;
 use crate::clock::{Clock, Time};
 use crate::custody::Custody;
 use crate::model::{Address, DEFAULT_WORKSPACE, Event, EventName, Name, Scope, User};
+use crate::scans::Scans;
 use crate::sessions::Registry;
 use crate::store::{self, Store, users};
 use crate::target;
 
-/// Where pieces of a long answer go before the reply itself. Whoever reads them slowly slows down who writes them.
-pub type Output = mpsc::Sender<String>;
+/// Where pieces of a long answer go before the reply itself. Whoever reads them slowly slows down who writes them; whoever stops reading
+/// ends what may be ended.
+pub type Output = mpsc::Sender<Piece>;
+
+/// A piece of a long answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece {
+    /// Whole lines of JSON, as they are stored.
+    Lines(String),
+    /// A piece of a report, harmless as it is.
+    Report(String),
+    /// How a scan goes.
+    Progress(ProgressView),
+}
 
 /// What `status` and `ssh-config` say about the daemon.
 #[derive(Clone, Debug)]
@@ -57,6 +72,8 @@ pub struct Parts {
     pub sessions: Registry,
     /// Proposals.
     pub approvals: Approvals,
+    /// Scans.
+    pub scans: Scans,
     /// How hosts are dialled, for `host trust`.
     pub target: target::Config,
     /// The key that signs checkpoints.
@@ -79,6 +96,10 @@ pub(super) struct Call<'a> {
     pub(super) reach: Reach,
     /// The key that signed this caller in.
     pub(super) key: Option<String>,
+    /// Through which door.
+    pub(super) door: Door,
+    /// The client's address, where there is one.
+    pub(super) client: Option<SocketAddr>,
 }
 
 impl Desk {
@@ -179,7 +200,15 @@ impl Parts {
         if reach == Reach::No {
             return Err(Error::Forbidden { verb: verb.as_str(), role: actor.role, why: None });
         }
-        Ok(Call { parts: self, actor, workspace: caller.workspace.clone(), reach, key: caller.key.clone() })
+        Ok(Call {
+            parts: self,
+            actor,
+            workspace: caller.workspace.clone(),
+            reach,
+            key: caller.key.clone(),
+            door: caller.door,
+            client: caller.client,
+        })
     }
 }
 
@@ -214,8 +243,9 @@ impl Call<'_> {
             Command::CredentialList => self.credential_list().await,
             Command::CredentialShow { credential } => self.credential_show(credential).await,
             Command::CredentialPublicKey { credential } => self.credential_public_key(credential).await,
-            Command::CredentialEdit { credential, username, form, rename } => {
-                self.credential_edit(credential, username, form, rename, secrets).await
+            Command::CredentialEdit { credential, username, form, rename, sudo } => {
+                let change = super::credentials::Change { username, form, rename, sudo };
+                self.credential_edit(credential, change, secrets).await
             }
             Command::CredentialDelete { credential, end_sessions } => self.credential_delete(credential, end_sessions).await,
             Command::CredentialAttach { credential, host, mine } => self.credential_attach(credential, host, mine).await,
@@ -246,6 +276,18 @@ impl Call<'_> {
             Command::ProposalDeny { id, reason } => self.proposal_deny(id, reason).await,
             Command::AllowanceList => self.allowance_list().await,
             Command::AllowanceRevoke { id } => self.allowance_revoke(id).await,
+            Command::ScanPlan { scan } => self.scan_plan(scan).await,
+            Command::ScanRun { scan, report } => self.scan_run(scan, report, out).await,
+            Command::ScanResume { id, report } => self.scan_resume(id, report, out).await,
+            Command::ScanCancel { id } => self.scan_cancel(id).await,
+            Command::ScanList { limit } => self.scan_list(limit).await,
+            Command::ScanShow { id, report } => self.scan_show(id, report, out).await,
+            Command::ScanDiff { before, after } => self.scan_diff(before, after).await,
+            Command::ScanEvaluate { id, profiles, policies, osv, report } => {
+                self.scan_evaluate(id, profiles, policies, osv, report, out).await
+            }
+            Command::ScanRemove { id } => self.scan_remove(id).await,
+            Command::ScanProfiles => Ok(Self::scan_profiles()),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::keys;
 use crate::fault::{Fault, Kind};
 use crate::model::{Name, Role};
-use crate::{approvals, audit, custody, store, target};
+use crate::{approvals, audit, custody, scans, store, target};
 
 /// Why a verb was not done.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,9 @@ pub enum Error {
     /// The desk of proposals refused.
     #[error(transparent)]
     Approvals(#[from] approvals::Error),
+    /// The desk of scans refused.
+    #[error(transparent)]
+    Scans(#[from] scans::Error),
     /// The witness could not write.
     #[error(transparent)]
     Audit(#[from] audit::Error),
@@ -137,6 +140,7 @@ impl Fault for Error {
             Self::NoKey | Self::KeyGone => Kind::Forbidden,
             Self::Signature(_) => Kind::Invalid,
             Self::Approvals(e) => e.kind(),
+            Self::Scans(e) => e.kind(),
             Self::Audit(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Custody(e) => e.kind(),
@@ -169,6 +173,7 @@ impl Fault for Error {
                 approvals::NAMESPACE
             )),
             Self::Approvals(e) => e.hint(),
+            Self::Scans(e) => e.hint(),
             Self::Audit(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Custody(e) => e.hint(),

@@ -15,6 +15,7 @@ mod hosts;
 mod keys;
 mod proposals;
 mod rights;
+mod scans;
 mod sessions;
 mod sight;
 mod status;
@@ -27,13 +28,17 @@ pub mod wire;
 pub(crate) mod tests;
 
 pub use api::{Caller, Door, Problem, Reply, Secrets};
-pub use command::{AgainWords, Command, CredentialRef, Decidable, Digest, HostChange, NewGrant, ScopeWord, SecretForm};
-pub use desk::{Desk, Facts, Output, Parts};
+pub use command::{
+    AgainWords, Command, CredentialRef, Decidable, Digest, HostChange, NewGrant, NewScan, OsvWord, PolicyText, ReportWords, ScopeWord,
+    SecretForm, SudoChange,
+};
+pub use desk::{Desk, Facts, Output, Parts, Piece};
 pub use error::Error;
 pub use keys::{is_key_type, looks_private};
 pub use rights::{Reach, Verb};
 pub use view::{
     AgentView, AllowanceView, CanonicalView, ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView,
-    GrantView, GroupView, HostView, KeyView, OutputView, PERSONAL, PlanView, ProbedKey, ProbedView, ProposalView, PublicKeyView,
-    SessionView, SshConfigView, StatusView, UserView, VerdictView,
+    FinishedView, GrantView, GroupView, HostDiffView, HostView, KeyView, OutputView, PERSONAL, PlanView, PlannedProbeView, ProbedKey,
+    ProbedView, ProgressView, ProposalView, PublicKeyView, ScanDiffView, ScanPlanView, ScanView, ScannedView, SessionView, SshConfigView,
+    StatusView, SudoSource, UserView, VerdictView,
 };

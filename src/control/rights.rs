@@ -75,6 +75,8 @@ verbs! {
     AgentSee             "agent list":                  All   All   All   Own;
     ProposalSee          "proposal list":               All   All   All   Own;
     ProposalDecide       "proposal approve":            Own   Own   Own   Own;
+    ScanRun              "scan run":                    All   All   No    Own;
+    ScanSee              "scan list":                   All   All   All   Own;
 }
 
 /// Whether `actor`, for whom `verb` reaches so far, may use it on what is `owner`'s.
@@ -149,6 +151,8 @@ mod tests {
         ("agent list", "aaao"),
         ("proposal list", "aaao"),
         ("proposal approve", "oooo"),
+        ("scan run", "aa-o"),
+        ("scan list", "aaao"),
     ];
 
     fn user(id: u8, role: Role) -> User {

@@ -25,6 +25,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) log: Log,
     pub(crate) approvals: crate::approvals::Approvals,
+    pub(crate) scans: crate::scans::Scans,
     pub(crate) guard: Guard,
     sessions: Registry,
 }
@@ -75,8 +76,20 @@ pub(crate) async fn world() -> World {
         },
         tokio::runtime::Handle::current(),
     );
+    let rooms = crate::sessions::Rooms {
+        custody: custody.clone(),
+        log: log.clone(),
+        registry: sessions.clone(),
+        guard: guard.clone(),
+        clock: clock.clone(),
+        target: crate::target::Config::default(),
+        arrears: crate::sessions::Arrears::default(),
+    };
+    let scan_parts = crate::scans::Parts { rooms, store: store.clone(), log: log.clone(), clock: clock.clone() };
+    let scans = crate::scans::Scans::new(scan_parts, crate::scans::Config::default(), tokio::runtime::Handle::current());
     let desk = Desk::new(Parts {
         approvals: approvals.clone(),
+        scans: scans.clone(),
         store: store.clone(),
         log: log.clone(),
         custody,
@@ -95,7 +108,7 @@ pub(crate) async fn world() -> World {
             leases: Arc::new(AtomicU64::new(0)),
         },
     });
-    World { _dir: dir, desk, store, log, approvals, guard, sessions }
+    World { _dir: dir, desk, store, log, approvals, scans, guard, sessions }
 }
 
 impl World {
@@ -404,7 +417,8 @@ async fn the_log_is_read_filtered_exported_and_verified() {
     drop(out);
     let mut text = String::new();
     while let Some(piece) = pieces.recv().await {
-        text.push_str(&piece);
+        let Piece::Lines(lines) = piece else { panic!("{piece:?}") };
+        text.push_str(&lines);
     }
     assert!(matches!(reply.data, Data::Exported(ExportedView { entries }) if entries == text.lines().count() as u64));
     assert!(text.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()));

@@ -10,7 +10,8 @@ use crate::secret::MAX_SECRET;
 /// Counts up when a frame or a command changes its meaning.
 pub const PROTOCOL: u32 = 1;
 /// The longest frame that the daemon takes.
-pub const MAX_REQUEST: usize = 1024 * 1024;
+/// A policy for scans may be long.
+pub const MAX_REQUEST: usize = 8 * 1024 * 1024;
 /// The longest frame that a client takes: a list of every host.
 pub const MAX_REPLY: usize = 64 * 1024 * 1024;
 /// A frame's first bytes.
@@ -29,8 +30,12 @@ pub enum Frame {
     Reply,
     /// `Problem` as JSON.
     Error,
-    /// A piece of output, to be written as it stands.
+    /// Lines of JSON, to be written as they stand.
     Output,
+    /// A piece of a report, to be written as it stands.
+    Report,
+    /// `ProgressView` as JSON.
+    Progress,
     /// [`Bridge`] as JSON, instead of a command: what follows the daemon's own `Bridge` is no frame any more.
     Bridge,
 }
@@ -52,13 +57,15 @@ pub enum Malformed {
 }
 
 impl Frame {
-    const ALL: [(Self, u8); 7] = [
+    const ALL: [(Self, u8); 9] = [
         (Self::Hello, b'H'),
         (Self::Command, b'C'),
         (Self::Secret, b'S'),
         (Self::Reply, b'R'),
         (Self::Error, b'E'),
         (Self::Output, b'O'),
+        (Self::Report, b'T'),
+        (Self::Progress, b'P'),
         (Self::Bridge, b'B'),
     ];
 
@@ -68,7 +75,7 @@ impl Frame {
             Self::Hello | Self::Bridge => 1024,
             Self::Command => MAX_REQUEST,
             Self::Secret => MAX_SECRET,
-            Self::Reply | Self::Error | Self::Output => MAX_REPLY,
+            Self::Reply | Self::Error | Self::Output | Self::Report | Self::Progress => MAX_REPLY,
         }
     }
 

@@ -4,8 +4,8 @@ use super::{Custody, Error, binding_of};
 use crate::model::{Credential, CredentialId, Event, HostId, Login, Name, Scope, SessionId, UserId};
 use crate::secret::Secret;
 use crate::store::credentials::{CredentialRow, KekRow};
-use crate::store::{self, credentials, hosts, sessions};
-use crate::vault::{Draft, Form, SealedCredential};
+use crate::store::{self, credentials, hosts, sessions, sudo};
+use crate::vault::{Draft, Form, Held, SealedCredential, Sudo};
 
 /// A secret that came in, with what is needed to read it.
 #[derive(Debug)]
@@ -18,6 +18,28 @@ pub struct NewSecret {
     pub passphrase: Option<Secret>,
 }
 
+/// What becomes of a sudo password.
+#[derive(Debug, Default)]
+pub enum SudoEdit {
+    /// It stays, also under a new secret.
+    #[default]
+    Keep,
+    /// It is this one.
+    Set(Secret),
+    /// The credential has none of its own any more.
+    Remove,
+}
+
+impl From<SudoEdit> for Sudo {
+    fn from(edit: SudoEdit) -> Self {
+        match edit {
+            SudoEdit::Keep => Self::Keep,
+            SudoEdit::Set(secret) => Self::Set(secret),
+            SudoEdit::Remove => Self::Remove,
+        }
+    }
+}
+
 /// What is to change; `None` leaves it as it is.
 #[derive(Debug, Default)]
 pub struct Edit {
@@ -27,6 +49,8 @@ pub struct Edit {
     pub username: Option<Login>,
     /// The new secret.
     pub secret: Option<NewSecret>,
+    /// What becomes of its sudo password.
+    pub sudo: SudoEdit,
 }
 
 /// What is left after a deletion.
@@ -91,14 +115,16 @@ impl Custody {
         event: impl FnOnce(&Credential) -> Event + Send + 'static,
     ) -> Result<Credential, Error> {
         self.store.room()?;
-        let Some((before, kek, newest, targets)) = self.with_hosts(id).await? else {
+        let Some((held, newest, targets)) = self.with_hosts(id).await? else {
             return Err(Error::Missing("such credential".to_owned()));
         };
+        let Held { row: before, kek, sudo: sudo_before } = held.clone();
         let name = edit.name.unwrap_or_else(|| before.meta.name.clone());
         let username = edit.username.unwrap_or_else(|| before.meta.username.clone());
         let bound: Vec<_> = targets.iter().map(|host| (host.id, binding_of(host, &username))).collect();
         let moved = username != before.meta.username;
-        let mut sealed = match edit.secret {
+        // With the key that wraps it as it will stand: of a new secret the scope's newest, else its own as before.
+        let (mut sealed, wraps) = match edit.secret {
             Some(new) => {
                 let draft = Draft {
                     id,
@@ -108,16 +134,19 @@ impl Custody {
                     form: new.form,
                     version: before.meta.version.saturating_add(1),
                 };
-                self.vault.seal(draft, new.secret, new.passphrase, newest, bound).await?
+                let sealed = self.vault.seal(draft, new.secret, new.passphrase, newest.clone(), bound).await?;
+                let wraps = sealed.new_kek.clone().or(newest).unwrap_or(kek);
+                (sealed, wraps)
             }
             None => {
                 let mut row = before.clone();
                 row.meta.name = name;
                 row.meta.username = username;
-                let bindings = if moved { self.vault.bind(row.clone(), kek, bound).await? } else { Vec::new() };
-                SealedCredential { row, new_kek: None, bindings }
+                let bindings = if moved { self.vault.bind(row.clone(), kek.clone(), bound).await? } else { Vec::new() };
+                (SealedCredential { row, new_kek: None, bindings }, kek)
             }
         };
+        let sudo_after = self.vault.sudo_for(held, sealed.row.clone(), wraps, edit.sudo.into()).await?;
         sealed.row.meta.created_at = before.meta.created_at;
         sealed.row.meta.updated_at = self.clock.now();
         let edited = self
@@ -129,13 +158,14 @@ impl Custody {
                 });
                 let hosts_now: Vec<_> =
                     credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<_, _>>()?;
-                if !same || hosts_now.into_iter().flatten().ne(targets) {
+                if !same || sudo::sealed(c, id)? != sudo_before || hosts_now.into_iter().flatten().ne(targets) {
                     return Err(meanwhile());
                 }
                 if let Some(kek) = &sealed.new_kek {
                     credentials::insert_kek(c, kek).map_err(|_| meanwhile())?;
                 }
                 credentials::update(c, &sealed.row)?;
+                sudo::put(c, id, sudo_after.as_deref())?;
                 for binding in &sealed.bindings {
                     credentials::bind(c, binding)?;
                 }
@@ -238,10 +268,7 @@ impl Custody {
     }
 
     #[allow(clippy::type_complexity)] // one snapshot, taken apart at once
-    async fn with_hosts(
-        &self,
-        id: CredentialId,
-    ) -> Result<Option<(CredentialRow, KekRow, Option<KekRow>, Vec<crate::model::Host>)>, Error> {
+    async fn with_hosts(&self, id: CredentialId) -> Result<Option<(Held, Option<KekRow>, Vec<crate::model::Host>)>, Error> {
         let found = self
             .store
             .read(move |c| -> Result<_, store::Error> {
@@ -249,7 +276,7 @@ impl Custody {
                 let kek = credentials::kek(c, &row.meta.scope, row.kek_version)?;
                 let newest = credentials::newest_kek(c, &row.meta.scope)?;
                 let targets = credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Some((row, kek, newest, targets.into_iter().flatten().collect())))
+                Ok(Some((Held { row, kek, sudo: sudo::sealed(c, id)? }, newest, targets.into_iter().flatten().collect())))
             })
             .await?;
         Ok(found)

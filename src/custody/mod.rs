@@ -3,10 +3,12 @@
 
 mod credentials;
 mod hosts;
+mod sudo;
 mod warrant;
 
-pub use credentials::{Deleted, Edit, NewSecret};
+pub use credentials::{Deleted, Edit, NewSecret, SudoEdit};
 pub use hosts::Changed;
+pub use sudo::{SudoEnd, SudoWarrant};
 pub use warrant::{Asked, LeaseEnd, SessionEnd, StandsOn, Warrant};
 
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use crate::audit::{self, Log};
 use crate::authz::Guard;
 use crate::clock::Clock;
 use crate::fault::{Fault, Kind};
-use crate::model::{Host, HostBinding, Login, Name};
+use crate::model::{Action, Host, HostBinding, Login, Name};
 use crate::store::{self, Store};
 use crate::vault::{self, Vault};
 
@@ -31,6 +33,14 @@ pub enum Error {
     /// The person may not sign in any more.
     #[error("you may not connect any more")]
     NoSuchPerson,
+    /// Granted, but not for what it is wanted for.
+    #[error("no grant of yours allows `{action}` on host `{host}`")]
+    NotGranted {
+        /// What was wanted.
+        action: Action,
+        /// On which host.
+        host: Name,
+    },
     /// Granted, but nothing to sign in with.
     #[error("host `{0}` has no credential that you can use")]
     NoCredential(Name),
@@ -66,7 +76,7 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NoSuchHost(_) | Self::NoCredential(_) | Self::NoSuchCredential { .. } | Self::Missing(_) => Kind::NotFound,
-            Self::NoSuchPerson => Kind::Forbidden,
+            Self::NoSuchPerson | Self::NotGranted { .. } => Kind::Forbidden,
             Self::ChangedMeanwhile(_) => Kind::Conflict,
             Self::PersonalDefault => Kind::Invalid,
             Self::Audit(e) => e.kind(),
@@ -79,6 +89,9 @@ impl Fault for Error {
         match self {
             Self::NoSuchHost(_) => Some("`host list` shows the hosts that you may use; `grant explain` says why".to_owned()),
             Self::NoSuchPerson => Some("ask whoever runs this broker".to_owned()),
+            Self::NotGranted { action, host } => {
+                Some(format!("an owner or admin grants it: keyward grant add --to PERSON --hosts {host} --allow {action}"))
+            }
             Self::NoCredential(host) => Some(format!("attach one: keyward credential attach NAME --host {host} [--mine]")),
             Self::NoSuchCredential { host, .. } => Some(format!("attach it: keyward credential attach NAME --host {host} --mine")),
             Self::ChangedMeanwhile(_) => Some("look at it and try again".to_owned()),

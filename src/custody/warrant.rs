@@ -8,7 +8,7 @@ use crate::audit::Audited;
 use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
 use crate::clock::Time;
 use crate::fault::{Fault, Kind};
-use crate::model::{Credential, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
+use crate::model::{Action, Credential, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
 use crate::store::sessions::SessionRow;
 use crate::store::{self, credentials, grants, hosts, sessions, state, users};
 use crate::vault::Lease;
@@ -18,8 +18,11 @@ use crate::vault::Lease;
 pub struct Asked {
     /// Who.
     pub user: UserId,
-    /// The fingerprint of the key that signed them in: it must be theirs in the snapshot that verifies.
-    pub key: String,
+    /// The fingerprint of the key that signed them in: it must be theirs in the snapshot that verifies. `None` where the
+    /// kernel vouches for the person, and no key does.
+    pub key: Option<String>,
+    /// What the session is for, if it is for one thing: without it there is no session. `None`: for whatever is granted.
+    pub needs: Option<Action>,
     /// To which workspace's host.
     pub workspace: Name,
     /// The host's name, as it was written.
@@ -53,8 +56,8 @@ pub struct StandsOn {
     pub session: SessionId,
     /// The person.
     pub user: UserId,
-    /// The fingerprint of the key that signed them in.
-    pub key: String,
+    /// The fingerprint of the key that signed them in; `None` where the kernel vouches for them.
+    pub key: Option<String>,
     /// The host.
     pub host: HostId,
     /// Where the person comes from.
@@ -107,10 +110,7 @@ impl Custody {
         self.store.room()?;
         let wish = asked.clone();
         let found = self.store.read(move |c| look_up(c, &wish)).await?;
-        if let Err(e) = self.vault.verify(&found.state).await {
-            self.log.record(Event::new(EventName::VaultTampered, "keyward").session(asked.session).failed(e.to_string())).await?;
-            return Err(e.into());
-        }
+        self.verified(asked.session, &found.state).await?;
         let Some(user) = found.user else { return Err(Error::NoSuchPerson) };
         let denied = |why: &str| {
             let mut event =
@@ -124,9 +124,16 @@ impl Custody {
         };
         let now = self.clock.now();
         // Decided before the credential is looked at: who is not granted learns nothing of credentials.
-        if let Err(why) = authz::explain(&facts, asked.client.ip(), now, now).result {
-            self.log.record(denied(&why.to_string())).await?;
-            return Err(if matches!(why, authz::Denial::Disabled) { Error::NoSuchPerson } else { Error::NoSuchHost(asked.host) });
+        let reach = match authz::explain(&facts, asked.client.ip(), now, now).result {
+            Ok((reach, _)) => reach,
+            Err(why) => {
+                self.log.record(denied(&why.to_string())).await?;
+                return Err(if matches!(why, authz::Denial::Disabled) { Error::NoSuchPerson } else { Error::NoSuchHost(asked.host) });
+            }
+        };
+        if let Some(action) = asked.needs.filter(|action| !reach.allows(*action)) {
+            self.log.record(denied(&not_granted(action))).await?;
+            return Err(Error::NotGranted { action, host: asked.host });
         }
         let Some(credential) = found.credential else {
             self.log.record(denied("no credential is attached for this person")).await?;
@@ -135,7 +142,7 @@ impl Custody {
                 None => Error::NoCredential(asked.host),
             });
         };
-        let request = Request { credential: credential.id, session: asked.session, client: asked.client.ip(), now };
+        let request = Request { credential: credential.id, session: asked.session, client: asked.client.ip(), now, began: now };
         let permit = match authz::decide(&facts, &request) {
             Decision::Allow(permit) => permit,
             Decision::Deny(why) => {
@@ -197,14 +204,7 @@ impl Custody {
             .session(session)
             .with("host_key", presented);
         // The permit goes in and comes out of the witness: without the entry there is nothing to give the vault.
-        self.leases.fetch_add(1, Ordering::Relaxed);
-        let permit = match self.log.commit(event, permit).await {
-            Ok(permit) => permit.into_inner(),
-            Err(e) => {
-                self.leases.fetch_sub(1, Ordering::Relaxed);
-                return Err(e.into());
-            }
-        };
+        let permit = self.opened(event, permit).await?.into_inner();
         match self.vault.lease(permit, presented).await {
             Ok(lease) => Ok(lease),
             Err(e) => {
@@ -215,6 +215,26 @@ impl Custody {
                     .session(session)
                     .failed(e.to_string());
                 self.log.record(event).await?;
+                Err(e.into())
+            }
+        }
+    }
+
+    /// Has the opening of a lease witnessed, and counts it.
+    pub(super) async fn opened<T: Send + 'static>(&self, event: Event, permit: T) -> Result<Audited<T>, Error> {
+        self.leases.fetch_add(1, Ordering::Relaxed);
+        self.log.commit(event, permit).await.map_err(|e| {
+            self.leases.fetch_sub(1, Ordering::Relaxed);
+            e.into()
+        })
+    }
+
+    /// Whether a snapshot is what the broker wrote; if not, that is recorded for the session that met it.
+    pub(super) async fn verified(&self, session: SessionId, state: &state::Sealed) -> Result<(), Error> {
+        match self.vault.verify(state).await {
+            Ok(()) => Ok(()),
+            Err(e) => {
+                self.log.record(Event::new(EventName::VaultTampered, "keyward").session(session).failed(e.to_string())).await?;
                 Err(e.into())
             }
         }
@@ -280,20 +300,36 @@ impl Custody {
 }
 
 fn reach_now(c: &rusqlite::Connection, stands_on: &StandsOn, now: Time) -> Result<Option<Reach>, store::Error> {
-    let (Some(user), Some(host)) = (users::by_id(c, stands_on.user)?, hosts::by_id(c, stands_on.host)?) else { return Ok(None) };
-    if users::by_fingerprint(c, &stands_on.key)?.is_none_or(|owner| owner.id != user.id) {
-        return Ok(None);
-    }
-    let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host };
+    let Some(facts) = facts_of(c, stands_on)? else { return Ok(None) };
     Ok(authz::explain(&facts, stands_on.client.ip(), now, stands_on.began).result.ok().map(|(reach, _)| reach))
+}
+
+/// What decides about a session that lives; `None`: the person, their key or the host is gone.
+pub(super) fn facts_of(c: &rusqlite::Connection, stands_on: &StandsOn) -> Result<Option<Facts>, store::Error> {
+    let (Some(user), Some(host)) = (person(c, stands_on.user, stands_on.key.as_deref())?, hosts::by_id(c, stands_on.host)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host }))
+}
+
+/// The person, if what vouched for them still does: their key, or – without one – that they are there. Whether they are
+/// disabled is authz's to say.
+fn person(c: &rusqlite::Connection, id: UserId, key: Option<&str>) -> Result<Option<User>, store::Error> {
+    let found = match key {
+        Some(key) => users::by_fingerprint(c, key)?,
+        None => users::by_id(c, id)?,
+    };
+    Ok(found.filter(|user| user.id == id))
+}
+
+/// What the log says of a host that is granted, but not for this.
+pub(super) fn not_granted(action: Action) -> String {
+    format!("no grant allows `{action}` here")
 }
 
 fn look_up(c: &rusqlite::Connection, asked: &Asked) -> Result<Found, store::Error> {
     let state = state::read(c)?;
-    let user = match users::by_fingerprint(c, &asked.key)? {
-        Some(owner) if owner.id == asked.user => Some(owner),
-        _ => None,
-    };
+    let user = person(c, asked.user, asked.key.as_deref())?;
     let host = hosts::by_name(c, &asked.workspace, &asked.host)?;
     let (Some(user), Some(host)) = (user.clone(), host) else {
         return Ok(Found { user, facts: None, credential: None, state });
@@ -308,15 +344,7 @@ fn choose(c: &rusqlite::Connection, asked: &Asked, user: &User, host: &Host) -> 
     if let Some(name) = &asked.credential {
         for scope in [Scope::Personal(user.id), Scope::Workspace(asked.workspace.clone())] {
             let Some(credential) = credentials::by_name(c, &scope, name)? else { continue };
-            // What somebody bound for themselves alone is nobody else's choice.
-            let open = match scope {
-                Scope::Personal(_) => credentials::binding(c, credential.id, host.id)?.is_some(),
-                Scope::Workspace(_) => {
-                    credentials::is_shared(c, host.id, credential.id)?
-                        || credentials::chosen(c, host.id, Some(user.id))?.is_some_and(|own| own.id == credential.id)
-                }
-            };
-            if open {
+            if is_open(c, &credential, user, host)? {
                 return Ok(Some(credential));
             }
         }
@@ -326,4 +354,16 @@ fn choose(c: &rusqlite::Connection, asked: &Asked, user: &User, host: &Host) -> 
         Some(own) => Ok(Some(own)),
         None => credentials::chosen(c, host.id, None),
     }
+}
+
+/// Whether somebody who is granted the host may use this credential there by its name. What somebody bound for themselves
+/// alone is nobody else's choice.
+pub(super) fn is_open(c: &rusqlite::Connection, credential: &Credential, user: &User, host: &Host) -> Result<bool, store::Error> {
+    Ok(match &credential.scope {
+        Scope::Personal(owner) => *owner == user.id && credentials::binding(c, credential.id, host.id)?.is_some(),
+        Scope::Workspace(_) => {
+            credentials::is_shared(c, host.id, credential.id)?
+                || credentials::chosen(c, host.id, Some(user.id))?.is_some_and(|own| own.id == credential.id)
+        }
+    })
 }

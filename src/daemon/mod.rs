@@ -33,6 +33,7 @@ use crate::custody::Custody;
 use crate::fault::{Fault, Kind};
 use crate::front::{self, Doorway, Listener, Workers};
 use crate::model::{EndReason, Event, EventName};
+use crate::scans::{self, Scans};
 use crate::sessions::{Arrears, Registry, Rooms};
 use crate::store::{self, Store};
 use crate::vault::{self, Vault};
@@ -210,6 +211,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
     let news = first_run::owner(&store, &log, &clock).await?;
     first_run::end_crashed(&store, &custody, &clock).await?;
     approvals::settle_left_behind(&store, &log, &clock).await?;
+    scans::settle_left_behind(&store, &log, &clock).await?;
 
     let keys = front::load_or_make(home.path()).map_err(system("the broker's host keys"))?;
     let listener = Listener::bind(config.listen).await.map_err(|error| Error::Listen { address: config.listen.to_string(), error })?;
@@ -231,8 +233,20 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         },
         tokio::runtime::Handle::current(),
     );
+    let rooms = Rooms {
+        custody: custody.clone(),
+        log: log.clone(),
+        registry: registry.clone(),
+        guard: guard.clone(),
+        clock: clock.clone(),
+        target: config.target.clone(),
+        arrears: Arrears::default(),
+    };
+    let scan_parts = scans::Parts { rooms: rooms.clone(), store: store.clone(), log: log.clone(), clock: clock.clone() };
+    let scans = Scans::new(scan_parts, config.scans.clone(), tokio::runtime::Handle::current());
     let desk = Desk::new(Parts {
         approvals: approvals.clone(),
+        scans: scans.clone(),
         store: store.clone(),
         log: log.clone(),
         custody: custody.clone(),
@@ -245,18 +259,9 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         facts: facts(&config, address, &keys.fingerprints, &custody, &clock),
     });
     let authn = Authn::new(&config.authn, store.clone(), log.clone(), clock.clone());
-    let tools = mcp::Doorway { approvals: approvals.clone(), authn: authn.clone(), guard: guard.clone() };
-    let rooms = Rooms {
-        custody,
-        log: log.clone(),
-        registry: registry.clone(),
-        guard,
-        clock: clock.clone(),
-        target: config.target.clone(),
-        arrears: Arrears::default(),
-    };
+    let tools = mcp::Doorway { approvals: approvals.clone(), scans: scans.clone(), authn: authn.clone(), guard };
     let workspace = crate::model::DEFAULT_WORKSPACE.parse().map_err(|_| Error::Lost("workspace"))?;
-    let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), approvals: approvals.clone(), workspace });
+    let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), approvals: approvals.clone(), scans: scans.clone(), workspace });
     let front_config = RwLock::new(Arc::new(front::Config::new(config.front.clone(), &keys.keys)));
 
     let count = if config.workers == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { config.workers };
@@ -286,7 +291,7 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
 
     let verdict = {
         let accepting = listener.run(&front_config, &door, &workers, &stop);
-        let until_told = until_told(&reload, &config, &front_config, &keys.keys, &log);
+        let until_told = until_told(&reload, &config, &front_config, &keys.keys, &log, &scans);
         tokio::select! {
             () = accepting => Ok(()),
             told = until_told => told,
@@ -295,8 +300,11 @@ async fn run(home: home::Home, config: Config, reload: reload::Reload) -> Result
         }
     };
     drop(listener);
+    // Not drained: a scan that is cut short here is taken up again with `scan resume`.
+    scans.halt();
     // Proposals end with the connections that they would run on; their ends are recorded before the log is closed.
     drain(&registry, if verdict.is_ok() { config.drain } else { Duration::ZERO }).await;
+    let _ = tokio::time::timeout(LAST_WORDS, scans.close()).await;
     approvals.settled(SOCKET_WORDS).await;
     stop.cancel();
     let _ = tokio::time::timeout(SOCKET_WORDS, proposals_task).await;
@@ -378,6 +386,7 @@ async fn until_told(
     front_config: &RwLock<Arc<front::Config>>,
     keys: &[russh::keys::PrivateKey],
     log: &Log,
+    scans: &Scans,
 ) -> Result<(), Error> {
     let mut term = signal(SignalKind::terminate()).map_err(system("signals"))?;
     let mut int = signal(SignalKind::interrupt()).map_err(system("signals"))?;
@@ -387,9 +396,10 @@ async fn until_told(
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
             _ = hup.recv() => {
-                if let Some(tuning) = reload.again(config) {
+                if let Some(fresh) = reload.again(config) {
+                    scans.reconfigure(fresh.scans);
                     if let Ok(mut current) = front_config.write() {
-                        *current = Arc::new(front::Config::new(tuning, keys));
+                        *current = Arc::new(front::Config::new(fresh.front, keys));
                     }
                     log.record(Event::new(EventName::DaemonReloaded, "keyward")).await?;
                 }

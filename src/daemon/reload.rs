@@ -6,7 +6,6 @@ use super::logging::LogLevel;
 use crate::cli::ServeOptions;
 use crate::config::{self, Config};
 use crate::fault::Fault;
-use crate::front::Tuning;
 
 /// What is needed to read it again.
 pub(super) struct Reload {
@@ -17,7 +16,7 @@ pub(super) struct Reload {
 
 impl Reload {
     /// Reads the file again. `Some` with the front's new limits; a mistake in the file is logged and changes nothing.
-    pub(super) fn again(&self, running: &Config) -> Option<Tuning> {
+    pub(super) fn again(&self, running: &Config) -> Option<Config> {
         let path = self.config_path.clone().or_else(|| config::path(None, &self.options.home));
         let mut fresh = match config::load(path.as_deref()) {
             Ok(fresh) => fresh,
@@ -34,6 +33,6 @@ impl Reload {
             tracing::warn!(target: "keyward::daemon", key, "this key takes effect after a restart");
         }
         tracing::info!(target: "keyward::daemon", "the configuration was read again");
-        Some(fresh.front)
+        Some(fresh)
     }
 }

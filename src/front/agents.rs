@@ -379,7 +379,12 @@ fn sentence(e: &Error) -> String {
 async fn own_door(door: &Doorway, agent: &Agent, client: SocketAddr, command: Option<&[u8]>, mut from: ChannelReadHalf, to: ToAgent) {
     match command.map(<[u8]>::trim_ascii) {
         Some(b"mcp") => {
-            let tools = mcp::Doorway { approvals: door.approvals.clone(), authn: door.authn.clone(), guard: door.rooms.guard.clone() };
+            let tools = mcp::Doorway {
+                approvals: door.approvals.clone(),
+                scans: door.scans.clone(),
+                authn: door.authn.clone(),
+                guard: door.rooms.guard.clone(),
+            };
             let ended = mcp::serve(&tools, agent.clone(), Some(client), from.make_reader(), to.make_writer()).await;
             let _ = to.exit_status(if ended == mcp::Ended::Left { 0 } else { BROKER }).await;
             let _ = to.eof().await;

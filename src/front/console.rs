@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::cli::fail::{self, Exit, Failure};
 use crate::cli::grammar::{Call, Cli, Color, Follow};
 use crate::cli::print::{self, Style, Trust};
-use crate::control::{Caller, Command, Data, Desk, Error, Reply, Secrets, SshConfigView};
+use crate::control::{Caller, Command, Data, Desk, Error, Piece, Reply, Secrets, SshConfigView};
 use crate::fault::{Calling, Fault, Kind};
 use crate::inbox::{self, DeskDoor, Left, Look};
 
@@ -123,7 +123,8 @@ where
         return watch(desk, caller, streams, screen, &style).await;
     }
     let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
-    let reply = send(desk, &caller, command, secrets, streams, &style).await?;
+    let command = command.fitted(style.json, style.color, style.width);
+    let reply = send(desk, &caller, command, secrets, streams, &style, screen).await?;
     match follow {
         Follow::Print | Follow::Sign(_) | Follow::Watch => show(&reply, &style, streams).await,
         Follow::Confirm(name) => {
@@ -140,7 +141,8 @@ where
                         ));
                     }
                     let fingerprints = probed.keys.iter().map(|k| k.fingerprint.clone()).collect();
-                    let reply = send(desk, &caller, Command::HostTrust { name, fingerprints }, Secrets::none(), streams, &style).await?;
+                    let reply =
+                        send(desk, &caller, Command::HostTrust { name, fingerprints }, Secrets::none(), streams, &style, screen).await?;
                     streams.err(&print::render(&reply, &style).stderr).await?;
                     Ok(Exit::Done)
                 }
@@ -220,21 +222,46 @@ async fn send<I, O, E>(
     secrets: Secrets,
     streams: &mut Streams<'_, I, O, E>,
     style: &Style,
+    screen: &Screen,
 ) -> Result<Reply, Stop>
 where
     I: AsyncRead + Unpin + Send,
     O: AsyncWrite + Unpin + Send,
     E: AsyncWrite + Unpin + Send,
 {
-    let (out, mut pieces) = tokio::sync::mpsc::channel::<String>(4);
+    let (out, mut pieces) = tokio::sync::mpsc::channel::<Piece>(4);
     let work = async move { desk.handle(caller.clone(), command, secrets, &out).await };
     let pump = async {
-        while let Some(piece) = pieces.recv().await {
-            if streams.out(&print::piece(&piece, style)).await.is_err() {
+        let mut gauge = print::Gauge::new(screen.terminal && !screen.dumb);
+        let mut listens = screen.terminal;
+        loop {
+            let piece = tokio::select! {
+                piece = pieces.recv() => piece,
+                // Ctrl-C ends what can be ended; the desk hears it by nobody listening any more.
+                ended = streams.interrupted(), if listens => {
+                    listens = false;
+                    if ended {
+                        pieces.close();
+                    }
+                    continue;
+                }
+            };
+            let Some(piece) = piece else { break };
+            let written = match piece {
+                Piece::Lines(text) => streams.out(&print::piece(&text, style)).await,
+                Piece::Report(text) => match streams.err(&gauge.clear()).await {
+                    Ok(()) => streams.out(&text).await,
+                    gone => gone,
+                },
+                Piece::Progress(now) if !style.quiet => streams.err(&gauge.feed(&now)).await,
+                Piece::Progress(_) => Ok(()),
+            };
+            if written.is_err() {
                 pieces.close();
                 return Err(Stop::Gone);
             }
         }
+        let _ = streams.err(&gauge.clear()).await;
         Ok(())
     };
     let (result, pumped): (Result<Reply, Error>, Result<(), Stop>) = tokio::join!(work, pump);

@@ -19,6 +19,7 @@ use crate::approvals::Approvals;
 use crate::authn::{Authn, Known};
 use crate::control::{Caller, Desk, Door};
 use crate::model::{EndReason, Name, UserId, printable};
+use crate::scans::Scans;
 use crate::sessions::{Arrival, Rooms, Seats, Visit, open};
 
 /// Where the front leads: who people are, sessions, verbs.
@@ -32,6 +33,8 @@ pub struct Doorway {
     pub desk: Desk,
     /// Takes the proposals of agents.
     pub approvals: Approvals,
+    /// What scans found, for agents.
+    pub scans: Scans,
     /// The workspace that this front serves.
     pub workspace: Name,
 }

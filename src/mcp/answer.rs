@@ -1,15 +1,19 @@
 //! What the tools answer, typed; and why they do not. Every error is a sentence and what to do, as at every other door.
 
+use std::collections::BTreeMap;
+
 use rmcp::model::{CallToolResult, ContentBlock};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::bytes::Bytes;
 use super::page::{Page, page, provenance};
 use crate::approvals::{self, Snapshot, Stream, Ticket};
+use crate::clock::Time;
+use crate::facts;
 use crate::fault::{Fault, Kind};
-use crate::model::{Stage, printable};
+use crate::model::{Name, ScanId, Stage, printable};
 
 /// The longest text of somebody else in an answer, in characters.
 const LONGEST: usize = 2000;
@@ -227,6 +231,79 @@ pub(super) struct Facts {
     pub(super) host: String,
     /// Whether there is a scan of it.
     pub(super) scanned: bool,
-    /// What there is to say instead of facts.
+    /// What there is to say besides.
     pub(super) note: String,
+    /// The scan: `scn_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scan: Option<String>,
+    /// When it was (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) at: Option<String>,
+    /// The groups that were asked for.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) facts: Map<String, Value>,
+    /// How many entries each group has.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) entries: BTreeMap<String, usize>,
+    /// Groups that are not known, or not whole, each with the reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) missing: BTreeMap<String, String>,
+}
+
+/// Groups that are answered if none is named.
+const USUAL: [&str; 4] = ["os", "system", "listening", "users"];
+/// The longest answer, in bytes of JSON.
+const FACTS_MAX: usize = 512 * 1024;
+
+impl Facts {
+    /// Nobody scanned it.
+    pub(super) fn none(host: &Name) -> Self {
+        Self {
+            note: format!("no scan of {host} by your person is stored"),
+            host: host.to_string(),
+            scanned: false,
+            scan: None,
+            at: None,
+            facts: Map::new(),
+            entries: BTreeMap::new(),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    /// What a scan found.
+    pub(super) fn of(host: &Name, (scan, at): (ScanId, Time), facts: &facts::Facts, groups: &[String]) -> Result<Self, Refusal> {
+        let bug = |_| Refusal::new("the stored facts cannot be read", "tell the person that you work for");
+        let Value::Object(mut all) = serde_json::to_value(facts).map_err(bug)? else { return Ok(Self::none(host)) };
+        for aside in ["version", "missing", "inapplicable"] {
+            all.shift_remove(aside);
+        }
+        let size = |v: &Value| v.as_array().map(Vec::len).or_else(|| v.as_object().map(Map::len)).unwrap_or(1);
+        let entries = all.iter().map(|(group, value)| (group.clone(), size(value))).collect();
+        let mut wanted = Map::new();
+        let usual = USUAL.map(str::to_owned);
+        for group in if groups.is_empty() { &usual } else { groups } {
+            let Some(value) = all.get(group) else {
+                let known: Vec<&str> = all.keys().map(String::as_str).collect();
+                return Err(Refusal::new(
+                    format!("there is no group of facts `{}`", printable(group, 40)),
+                    format!("there are: {}", known.join(", ")),
+                ));
+            };
+            wanted.insert(group.clone(), value.clone());
+        }
+        let long = serde_json::to_string(&wanted).map_err(bug)?.len();
+        if long > FACTS_MAX {
+            return Err(Refusal::new(format!("these facts have {long} bytes; {FACTS_MAX} are answered"), "ask for fewer groups at once"));
+        }
+        Ok(Self {
+            host: host.to_string(),
+            scanned: true,
+            note: "what the host said at that time; it may be otherwise now".to_owned(),
+            scan: Some(scan.to_string()),
+            at: Some(at.to_string()),
+            facts: wanted,
+            entries,
+            missing: facts.missing.clone(),
+        })
+    }
 }

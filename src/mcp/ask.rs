@@ -43,12 +43,16 @@ pub(super) struct OfHost {
     pub(super) host: Option<String>,
 }
 
-/// A host.
+/// A host, and which facts of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OneHost {
+pub(super) struct FactsOf {
     /// Its name, as `list_hosts` has it.
     pub(super) host: String,
+    /// Which groups: `os`, `system`, `packages`, `listening`, `services`, `users`, `groups`, `sudoers`, `authorized_keys`, `sshd`, `mounts`,
+    /// `modules`, `cron`, `timers`, `sysctl`. None: `os`, `system`, `listening`, `users`, and how much there is of the others.
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
 }
 
 /// A proposal.

@@ -183,7 +183,7 @@ async fn answer(
         .enforce_origin_validation()
         .with_max_request_body_bytes(MESSAGE)
         .with_cancellation_token(cut.clone());
-    let server = Server::new(hall.door.approvals.clone(), agent, Some(from), places, cut.clone());
+    let server = Server::new(&hall.door, agent, Some(from), places, cut.clone());
     let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config);
     let answer = service.handle(request).await;
     // The place is taken until the answer was read, or nobody is there to read it.

@@ -29,6 +29,7 @@ use crate::approvals::Approvals;
 use crate::authn::Authn;
 use crate::authz::Guard;
 use crate::model::{Agent, AgentId};
+use crate::scans::Scans;
 use gate::Gate;
 use places::Places;
 use pump::Heard;
@@ -46,6 +47,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Doorway {
     /// Takes proposals, and knows how they stand.
     pub approvals: Approvals,
+    /// Knows what scans found.
+    pub scans: Scans,
     /// Knows whether an agent is there.
     pub authn: Authn,
     /// Rings when that changes.
@@ -92,7 +95,7 @@ pub async fn serve(
         let left = CancellationToken::new();
         let cut = CancellationToken::new();
         let _cut = cut.clone().drop_guard();
-        let server = Server::new(door.approvals.clone(), agent, client, Places::new(), left.clone());
+        let server = Server::new(door, agent, client, Places::new(), left.clone());
         let service = async {
             if let Ok(running) = server.serve_with_ct(Gate::new(from_client, to_client, MESSAGE, left), cut).await {
                 let _ = running.waiting().await;

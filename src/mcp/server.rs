@@ -12,13 +12,15 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer};
 use tokio_util::sync::CancellationToken;
 
+use super::Doorway;
 use super::answer::{self, Cancelled, Connection, Connections, Facts, Hosts, Proposed, ProposedPlan, Refusal, Report, result};
-use super::ask::{self, Await, Nothing, OfHost, OneHost, OneProposal, Propose, ProposePlan, Step, Until};
+use super::ask::{self, Await, FactsOf, Nothing, OfHost, OneProposal, Propose, ProposePlan, Step, Until};
 use super::places::{Places, WAITS};
 use super::tools::Name;
 use super::wait::{Progress, follow};
 use crate::approvals::{Approvals, Draft, Ticket};
 use crate::model::{self, Agent, ProposalId, SessionId};
+use crate::scans::Scans;
 
 /// How long a cancelled proposal has to come to its end before it is said how it stands.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -32,6 +34,7 @@ const INSTRUCTIONS: &str = "Keyward runs commands on hosts over SSH connections 
 #[derive(Clone)]
 pub(super) struct Server {
     approvals: Approvals,
+    scans: Scans,
     agent: Agent,
     client: Option<SocketAddr>,
     places: Places,
@@ -41,8 +44,8 @@ pub(super) struct Server {
 
 impl Server {
     /// For this agent, which came from there.
-    pub(super) fn new(approvals: Approvals, agent: Agent, client: Option<SocketAddr>, places: Places, left: CancellationToken) -> Self {
-        Self { approvals, agent, client, places, left }
+    pub(super) fn new(door: &Doorway, agent: Agent, client: Option<SocketAddr>, places: Places, left: CancellationToken) -> Self {
+        Self { approvals: door.approvals.clone(), scans: door.scans.clone(), agent, client, places, left }
     }
 
     async fn call(
@@ -145,12 +148,16 @@ impl Server {
         Ok(Cancelled { id: id.to_string(), cancelled, state: now.stage.as_str().to_owned() })
     }
 
-    async fn read_facts(&self, asked: OneHost) -> Result<Facts, Refusal> {
-        let host = ask::host_name(&asked.host)?;
-        if !self.approvals.hosts(self.agent.id).await?.iter().any(|(h, _)| h.name == host) {
-            return Err(no_host(&host));
+    async fn read_facts(&self, asked: FactsOf) -> Result<Facts, Refusal> {
+        let name = ask::host_name(&asked.host)?;
+        let hosts = self.approvals.hosts(self.agent.id).await?;
+        let Some((host, _)) = hosts.into_iter().find(|(h, _)| h.name == name) else { return Err(no_host(&name)) };
+        let latest = self.scans.latest(self.agent.owner, &host.workspace, host.id).await;
+        let latest = latest.map_err(|e| Refusal::new(e.to_string(), "tell the person that you work for"))?;
+        match latest {
+            None => Ok(Facts::none(&name)),
+            Some((scan, at, facts)) => Facts::of(&name, (scan, at), &facts, &asked.groups),
         }
-        Ok(Facts { note: format!("no scan of {host} is stored"), host: host.to_string(), scanned: false })
     }
 
     /// What a step becomes. A connection alone names its host, too.

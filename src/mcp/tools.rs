@@ -92,10 +92,10 @@ impl Name {
                 "Withdraw a proposal of yours: what waits does not run any more, what runs is ended.",
                 acts().destructive(true).idempotent(true).open_world(true),
             ),
-            Self::ReadFacts => tool::<ask::OneHost, answer::Facts>(
+            Self::ReadFacts => tool::<ask::FactsOf, answer::Facts>(
                 self,
-                "The facts that the latest scan found on a host. This broker stores no scans yet, so the answer is always that there \
-                 is none; propose commands to find out.",
+                "The facts that your person's latest scan found on a host: system, packages, listening ports, services, accounts and more. \
+                 Nothing is asked of the host for it. If there is no scan, propose commands to find out.",
                 reads(),
             ),
         }

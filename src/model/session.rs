@@ -36,10 +36,12 @@ pub enum EndReason {
     Shutdown,
     /// The daemon died while it ran; found at the next start.
     Crashed,
+    /// What it was opened for is done.
+    Done,
 }
 
 impl EndReason {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::ClientClosed, "client_closed"),
         (Self::ClientLost, "client_lost"),
         (Self::HostLost, "host_lost"),
@@ -52,6 +54,7 @@ impl EndReason {
         (Self::Ended, "ended"),
         (Self::Shutdown, "shutdown"),
         (Self::Crashed, "crashed"),
+        (Self::Done, "done"),
     ];
 
     /// The word of the contract.

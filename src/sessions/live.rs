@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::exec::{self, Opening};
 use super::hall::{Hall, Waiting};
 use super::open::{Opened, Rooms};
 use super::registry::Place;
@@ -67,7 +68,7 @@ pub(super) async fn live(
         exit_status: None,
         notices,
     };
-    let mut runs = place.stands(session.reach.subscribe());
+    let (mut runs, mut openings) = place.stands(session.reach.subscribe(), session.connection.key().fingerprint.clone());
     for waiting in std::mem::take(&mut hall.waiting) {
         session.start(waiting);
     }
@@ -83,6 +84,7 @@ pub(super) async fn live(
                 break end;
             },
             Some(run) = runs.recv() => session.run(run),
+            Some(opening) = openings.recv() => session.open(opening),
             why = place.told_to_end() => break (why, words(why).to_owned()),
             Ok(()) = bell.changed() => match rooms.custody.still(stands_on.clone()).await {
                 Ok(Some(reach)) => { session.reach.send_replace(reach); }
@@ -102,6 +104,7 @@ pub(super) async fn live(
     // Before the farewell: whoever waits for this connection learns at once that it is gone.
     place.falls();
     runs.close();
+    openings.close();
     session.end(&reason, &text).await;
     let counted = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
     let channels = u64::try_from(session.counters.channels_opened.load(Ordering::Relaxed)).unwrap_or(0);
@@ -174,6 +177,17 @@ impl Session<'_> {
         });
     }
 
+    /// Opens a channel of a scan, beside the person's.
+    fn open(&mut self, opening: Opening) {
+        let connection = Arc::clone(&self.connection);
+        let counted = Counted::one(&self.counters);
+        let reach = self.reach.subscribe();
+        self.channels.spawn(async move {
+            exec::open_on(&connection, opening, &reach, counted).await;
+            None
+        });
+    }
+
     /// Notes how a channel ended; `Some` if the session ends with it.
     fn note(&mut self, done: Result<Option<Outcome>, tokio::task::JoinError>) -> Option<(EndReason, String)> {
         match done {
@@ -218,13 +232,19 @@ impl Session<'_> {
 }
 
 /// Counts a channel while it is open.
-struct Counted(Arc<Counters>);
+#[derive(Debug)]
+pub(super) struct Counted(Arc<Counters>);
 
 impl Counted {
-    fn one(counters: &Arc<Counters>) -> Self {
+    pub(super) fn one(counters: &Arc<Counters>) -> Self {
         counters.channels.fetch_add(1, Ordering::Relaxed);
         counters.channels_opened.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(counters))
+    }
+
+    /// Where it counts.
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -236,7 +256,7 @@ impl Drop for Counted {
 
 /// Why a session ends of which it is not known whether it is still allowed. What is wrong with the broker's database in
 /// particular is its operator's to read.
-fn unchecked(e: &custody::Error) -> (EndReason, String) {
+pub(super) fn unchecked(e: &custody::Error) -> (EndReason, String) {
     let text = match e.kind() {
         Kind::Tampered => "the broker's database does not verify, so the session ends".to_owned(),
         _ => format!("it could not be checked whether this is still allowed: {e}"),
@@ -255,7 +275,7 @@ pub(super) fn words(reason: EndReason) -> &'static str {
 }
 
 /// Sleeps until `deadline`; for ever without one. Wakes now and then, since a clock may be set.
-async fn until(rooms: &Rooms, deadline: Option<Time>) {
+pub(super) async fn until(rooms: &Rooms, deadline: Option<Time>) {
     let Some(deadline) = deadline else { return std::future::pending().await };
     loop {
         let left = deadline.since(rooms.clock.now());

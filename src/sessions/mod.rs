@@ -3,6 +3,9 @@
 
 mod arrears;
 mod ask;
+mod errand;
+mod exec;
+mod gate;
 mod hall;
 mod live;
 mod open;
@@ -10,6 +13,9 @@ mod registry;
 mod run;
 
 pub use arrears::Arrears;
+pub use errand::{Errand, NotOpened, Site, SudoGiven, errand, on_live};
+pub use exec::{ExecChannel, ExecHeard};
+pub use gate::{Barred, Gates, REFUSALS_MAX};
 pub use hall::{Arrival, Seat, Seats};
 pub use open::{Rooms, Visit, open};
 pub use registry::{Entrance, Live, LiveConnection, Place, Registry};

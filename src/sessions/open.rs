@@ -8,6 +8,7 @@ use russh::{Disconnect, server};
 use tokio::sync::{mpsc, watch};
 
 use super::arrears::Arrears;
+use super::gate::{Barred, Gates};
 use super::hall::{Arrival, Hall};
 use super::live::{self, Ended};
 use super::registry::{Entrance, Registry};
@@ -73,12 +74,12 @@ pub struct Visit {
 
 /// What was reached so far, so that an end at any moment is recorded as what it is.
 #[derive(Debug, Default)]
-struct Progress {
-    permitted: Option<(User, Host, Credential)>,
-    lease_open: bool,
+pub(super) struct Progress {
+    pub(super) permitted: Option<(User, Host, Credential)>,
+    pub(super) lease_open: bool,
 }
 
-type Shared = Arc<Mutex<Progress>>;
+pub(super) type Shared = Arc<Mutex<Progress>>;
 
 /// A connection that is ready to be relayed.
 pub(super) struct Opened {
@@ -91,7 +92,7 @@ pub(super) struct Opened {
 
 /// Why it did not come to that.
 #[derive(Debug, thiserror::Error)]
-enum Halt {
+pub(super) enum Halt {
     #[error(transparent)]
     Custody(#[from] custody::Error),
     #[error(transparent)]
@@ -100,19 +101,25 @@ enum Halt {
     Left(EndReason),
     #[error("{}", live::words(*.0))]
     Told(EndReason),
+    #[error("its credential was refused by two hosts of this scan: it is not tried again, so that no account is locked")]
+    Barred,
+    #[error("its turn to sign in came too late")]
+    TooLate,
 }
 
 impl Halt {
-    fn end_reason(&self) -> EndReason {
+    pub(super) fn end_reason(&self) -> EndReason {
         match self {
             Self::Custody(_) => EndReason::Broker,
             Self::Target(e) => e.end_reason(),
             Self::Left(why) | Self::Told(why) => *why,
+            Self::Barred => EndReason::Refused,
+            Self::TooLate => EndReason::Limit,
         }
     }
 
     /// The sentence and the hint for the person.
-    fn sentence(&self, host: &Name, session: SessionId, calling: &Calling) -> String {
+    pub(super) fn sentence(&self, host: &Name, session: SessionId, calling: &Calling) -> String {
         let operator = || Some(format!("tell whoever runs this broker; its log knows more under {session}"));
         let (text, hint) = match self {
             // What is wrong with the broker itself is its operator's to read: the person gets no paths and no figures.
@@ -127,7 +134,7 @@ impl Halt {
             }
             Self::Custody(e) => (e.to_string(), e.hint()),
             Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
-            Self::Left(_) | Self::Told(_) => (self.to_string(), None),
+            Self::Left(_) | Self::Told(_) | Self::Barred | Self::TooLate => (self.to_string(), None),
         };
         match hint {
             Some(hint) => format!("{text}\nhint: {}", calling.pastable(&hint)),
@@ -154,7 +161,7 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, notices } = visit;
-    let asked = Asked { user, key: key.clone(), workspace, host: host.clone(), credential, session: id, client };
+    let asked = Asked { user, key: Some(key.clone()), needs: None, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
     let mut bell = rooms.guard.listen();
@@ -184,12 +191,12 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let mut place = rooms.registry.enter(entrance);
     let (prompts, mut questions) = mpsc::channel(1);
     let outcome = tokio::select! {
-        outcome = journey(&rooms, warrant, prompts, &progress) => outcome,
+        outcome = journey(&rooms, warrant, prompts, &progress, None) => outcome,
         // The journey is dropped where it stands, and with it whatever it held.
         left = hall.keep(&mut questions) => Err(Halt::Left(left)),
         why = place.told_to_end() => Err(Halt::Told(why)),
     };
-    let stands_on = |host: &Host| StandsOn { session: id, user, key, host: host.id, client, began };
+    let stands_on = |host: &Host| StandsOn { session: id, user, key: Some(key), host: host.id, client, began };
     let outcome = match outcome {
         Ok(opened) => {
             let stands_on = stands_on(&opened.host);
@@ -222,7 +229,12 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
 }
 
 /// What was withdrawn or narrowed while the host was dialled counts before anything is started there.
-async fn still_granted(rooms: &Rooms, stands_on: StandsOn, bell: &mut watch::Receiver<u64>, mut opened: Opened) -> Result<Opened, Halt> {
+pub(super) async fn still_granted(
+    rooms: &Rooms,
+    stands_on: StandsOn,
+    bell: &mut watch::Receiver<u64>,
+    mut opened: Opened,
+) -> Result<Opened, Halt> {
     if !bell.has_changed().unwrap_or(false) {
         return Ok(opened);
     }
@@ -244,10 +256,23 @@ async fn still_granted(rooms: &Rooms, stands_on: StandsOn, bell: &mut watch::Rec
 }
 
 /// The journey of a warrant: dialed and proven, leased, signed in, wiped, recorded.
-async fn journey(rooms: &Rooms, warrant: Warrant, prompts: mpsc::Sender<Prompt>, progress: &Shared) -> Result<Opened, Halt> {
+///
+/// `gates`: of a scan, which tries a credential on few hosts at a time until one has taken it.
+pub(super) async fn journey(
+    rooms: &Rooms,
+    warrant: Warrant,
+    prompts: mpsc::Sender<Prompt>,
+    progress: &Shared,
+    gates: Option<&Gates>,
+) -> Result<Opened, Halt> {
     let Warrant { permit, user, host, credential } = warrant;
     let session = permit.get().session();
     let reach = permit.get().reach().clone();
+
+    // Nobody is called who would not be signed in to: some hosts count such calls.
+    if gates.is_some_and(|gates| gates.is_barred(credential.id)) {
+        return Err(Halt::Barred);
+    }
 
     // A dead or wrong host never costs a decryption.
     let dialed = match target::dial(&rooms.target, &host).await {
@@ -263,6 +288,14 @@ async fn journey(rooms: &Rooms, warrant: Warrant, prompts: mpsc::Sender<Prompt>,
     };
     let host = if host.host_keys.is_empty() { pin(rooms, &user, &host, &dialed, session).await? } else { host };
 
+    let turn = match gates {
+        Some(gates) => Some(gates.enter(credential.id).await.map_err(|Barred| Halt::Barred)?),
+        None => None,
+    };
+    if turn.is_some() && !permit.get().is_fresh(rooms.clock.now()) {
+        return Err(Halt::TooLate);
+    }
+
     // Noted before it is asked for: if this is dropped on the way, its end is still recorded.
     note(progress, |p| p.lease_open = true);
     let lease = match rooms.custody.lease(permit, &user, &host, &credential, &dialed.key().fingerprint).await {
@@ -277,6 +310,11 @@ async fn journey(rooms: &Rooms, warrant: Warrant, prompts: mpsc::Sender<Prompt>,
 
     // The lease is spent, whatever came of it: this is recorded before anything is relayed.
     note(progress, |p| p.lease_open = false);
+    match (&signed_in, turn) {
+        (Ok(_), Some(turn)) => turn.taken(),
+        (Err(TargetError::Refused { .. } | TargetError::NoMethod { .. } | TargetError::PromptUnanswered(_)), Some(turn)) => turn.refused(),
+        _ => {}
+    }
     let end = match &signed_in {
         Ok(_) => LeaseEnd::SignedIn,
         Err(e @ (TargetError::Refused { .. } | TargetError::NoMethod { .. })) => LeaseEnd::Refused(e.to_string()),
@@ -307,13 +345,13 @@ async fn pin(rooms: &Rooms, user: &User, host: &Host, dialed: &target::Dialed, s
     Ok(rooms.custody.pin_first_use(host, key, event).await?)
 }
 
-fn note(progress: &Shared, change: impl FnOnce(&mut Progress)) {
+pub(super) fn note(progress: &Shared, change: impl FnOnce(&mut Progress)) {
     if let Ok(mut progress) = progress.lock() {
         change(&mut progress);
     }
 }
 
-async fn close_lease(rooms: &Rooms, session: SessionId, progress: &Shared, why: &str) {
+pub(super) async fn close_lease(rooms: &Rooms, session: SessionId, progress: &Shared, why: &str) {
     let open = progress.lock().ok().and_then(|p| p.permitted.clone().filter(|_| p.lease_open));
     if let Some((user, host, credential)) = open
         && let Err(error) = rooms.custody.returned(session, &user, &host, &credential, LeaseEnd::Failed(why.to_owned())).await
@@ -323,7 +361,7 @@ async fn close_lease(rooms: &Rooms, session: SessionId, progress: &Shared, why: 
 }
 
 /// Records the end of a session that was permitted; one that was not has no beginning to end.
-async fn record_end(rooms: &Rooms, session: SessionId, progress: &Shared, name: EventName, ended: Ended, text: &str) {
+pub(super) async fn record_end(rooms: &Rooms, session: SessionId, progress: &Shared, name: EventName, ended: Ended, text: &str) {
     let Some((user, host, credential)) = progress.lock().ok().and_then(|p| p.permitted.clone()) else { return };
     let mut event = Event::new(name, user.name.to_string())
         .host(&host)

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::exec::Opening;
 use super::run::Run;
 use crate::authz::Reach;
 use crate::clock::Time;
@@ -49,10 +50,13 @@ pub struct Live {
 #[derive(Clone, Debug)]
 pub struct LiveConnection {
     runs: mpsc::Sender<Run>,
+    openings: mpsc::Sender<Opening>,
     /// What the person may do on it now.
     pub reach: watch::Receiver<Reach>,
     /// Cancelled when the session begins to end.
     pub over: CancellationToken,
+    /// The fingerprint of the key that the host proved.
+    pub host_key: String,
 }
 
 impl LiveConnection {
@@ -65,6 +69,11 @@ impl LiveConnection {
         self.runs.try_send(run).map_err(|e| match e {
             mpsc::error::TrySendError::Full(run) | mpsc::error::TrySendError::Closed(run) => run,
         })
+    }
+
+    /// Asks for a channel of a scan. `false`: the session has ended or has too many waiting.
+    pub(super) fn open(&self, opening: Opening) -> bool {
+        self.openings.try_send(opening).is_ok()
     }
 }
 
@@ -207,16 +216,17 @@ impl Registry {
 }
 
 impl Place {
-    /// The connection stands: from now on runs are taken. Returns where they come in.
-    pub(super) fn stands(&self, reach: watch::Receiver<Reach>) -> mpsc::Receiver<Run> {
+    /// The connection stands: from now on runs and channels of scans are taken. Returns where they come in.
+    pub(super) fn stands(&self, reach: watch::Receiver<Reach>, host_key: String) -> (mpsc::Receiver<Run>, mpsc::Receiver<Opening>) {
         let (runs, taken) = mpsc::channel(MOST_RUNS);
+        let (openings, asked) = mpsc::channel(MOST_RUNS);
         if let Ok(mut all) = self.registry.all.lock()
             && let Some(entry) = all.get_mut(&self.id)
         {
-            entry.connection = Some(LiveConnection { runs, reach, over: self.over.clone() });
+            entry.connection = Some(LiveConnection { runs, openings, reach, over: self.over.clone(), host_key });
         }
         self.registry.stood.send_modify(|n| *n = n.wrapping_add(1));
-        taken
+        (taken, asked)
     }
 
     /// The connection is about to end: nobody may use it any more.
@@ -253,7 +263,7 @@ impl Drop for Place {
 impl Place {
     /// As if a session's connection stood: for the tests of those who use one.
     pub(crate) fn stands_for_a_test(&self, reach: watch::Receiver<Reach>) -> mpsc::Receiver<Run> {
-        self.stands(reach)
+        self.stands(reach, String::new()).0
     }
 
     /// As if it fell.

@@ -10,13 +10,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::control::wire::{Bridge, Frame, Hello, PROTOCOL, Request};
-use crate::control::{Caller, Desk, Error, Problem, Reply, Secrets};
+use crate::control::{Caller, Desk, Error, Piece, Problem, Reply, Secrets};
 use crate::fault::{Fault, Kind};
 use crate::mcp;
 use crate::model::printable;
@@ -146,17 +147,33 @@ async fn listen(stream: &mut UnixStream) -> Result<Called, Problem> {
 }
 
 async fn answer(stream: &mut UnixStream, desk: &Desk, caller: Caller, request: Request, secrets: Secrets) -> io::Result<()> {
-    let (out, mut pieces) = mpsc::channel::<String>(PIECES);
+    let (out, mut pieces) = mpsc::channel::<Piece>(PIECES);
+    let (mut from, mut to) = stream.split();
     let work = async move { desk.handle(caller, request.command, secrets, &out).await };
     let pump = async {
-        while let Some(piece) = pieces.recv().await {
-            if let Err(e) = frames::write(stream, Frame::Output, piece.as_bytes()).await {
+        let mut there = true;
+        loop {
+            let piece = tokio::select! {
+                piece = pieces.recv() => piece,
+                // Nothing more is due from the client: its end, or anything else, is the end of the call.
+                _ = from.read_u8(), if there => {
+                    there = false;
+                    pieces.close();
+                    continue;
+                }
+            };
+            let Some(piece) = piece else { return if there { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) } };
+            let written = match piece {
+                Piece::Lines(text) => frames::write(&mut to, Frame::Output, text.as_bytes()).await,
+                Piece::Report(text) => frames::write(&mut to, Frame::Report, text.as_bytes()).await,
+                Piece::Progress(view) => frames::json(&mut to, Frame::Progress, &view).await,
+            };
+            if let Err(e) = written {
                 // The desk hears it at its next piece and stops.
                 pieces.close();
                 return Err(e);
             }
         }
-        Ok(())
     };
     let (result, pumped): (Result<Reply, Error>, io::Result<()>) = tokio::join!(work, pump);
     pumped?;

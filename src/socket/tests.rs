@@ -12,7 +12,7 @@ use crate::control::{Command, Data};
 
 fn doorway(world: &crate::control::tests::World) -> Doorway {
     let authn = Authn::new(&crate::authn::Config::default(), world.store.clone(), world.log.clone(), Clock::System);
-    let tools = mcp::Doorway { approvals: world.approvals.clone(), authn, guard: world.guard.clone() };
+    let tools = mcp::Doorway { approvals: world.approvals.clone(), scans: world.scans.clone(), authn, guard: world.guard.clone() };
     Doorway { desk: world.desk.clone(), tools }
 }
 
@@ -46,7 +46,14 @@ async fn a_call_goes_in_and_its_answer_comes_out() {
         client.call(&command, secrets, &mut |_| {}).unwrap().unwrap();
         // A long answer comes in pieces.
         let mut text = String::new();
-        client.call(&Command::AuditExport { since: None }, Secrets::none(), &mut |piece| text.push_str(piece)).unwrap().unwrap();
+        client
+            .call(&Command::AuditExport { since: None }, Secrets::none(), &mut |piece| {
+                if let Piece::Lines(lines) = piece {
+                    text.push_str(&lines)
+                }
+            })
+            .unwrap()
+            .unwrap();
         assert!(text.lines().count() >= 2 && !text.contains("hunter2"), "{text}");
         let refused = client.call(&Command::HostShow { name: name("x") }, Secrets::none(), &mut |_| {}).unwrap().unwrap_err();
         assert_eq!(refused.kind, Kind::NotFound);

@@ -11,9 +11,11 @@ pub mod grants;
 pub mod hosts;
 mod open;
 pub mod proposals;
+pub mod scans;
 mod schema;
 pub mod sessions;
 pub mod state;
+pub mod sudo;
 mod types;
 pub mod users;
 

@@ -4,7 +4,8 @@ use rusqlite::Connection;
 
 use super::Error;
 
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
 
 /// Brings the file to the newest version, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {

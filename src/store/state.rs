@@ -25,6 +25,7 @@ const SEALED: &[(&str, &str)] = &[
     ("choices", "host, user"),
     ("grants", "id"),
     ("agents", "id"),
+    ("sudo_secrets", "credential"),
 ];
 
 /// How many of [`SEALED`] count also while they are empty. Tables that came later do not: so the seal of a database from

@@ -4,8 +4,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use crate::clock::Time;
 use crate::model::{
-    ActDigest, AgentId, CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, Login, Name, PlanId, ProposalId, Role, Scope,
-    SessionId, Stage, UserId,
+    ActDigest, AgentId, CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, HostState, Login, Name, PlanId, ProposalId,
+    Role, RunState, ScanId, Scope, SessionId, Stage, UserId,
 };
 
 macro_rules! as_text {
@@ -37,7 +37,10 @@ as_text!(
     Role,
     CredentialKind,
     EndReason,
-    Stage
+    Stage,
+    HostState,
+    RunState,
+    ScanId
 );
 
 impl ToSql for ActDigest {

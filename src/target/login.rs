@@ -1,5 +1,5 @@
-//! Spends a lease: signs in once, wipes what it was given, and says how it came out. The only place outside the vault
-//! where a secret is exposed.
+//! Spends a lease: signs in once, wipes what it was given, and says how it came out. Besides `target/sudo.rs` the only
+//! place outside the vault where a secret is exposed.
 
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse as Interactive};
 use russh::keys::{Algorithm, HashAlg};

@@ -8,9 +8,11 @@ mod error;
 mod handler;
 mod interactive;
 mod login;
+mod sudo;
 
 pub use config::Config;
 pub use connection::{Connection, HostChannel};
 pub use dial::{Dialed, Trust, dial, probe};
 pub use error::{Error, ProvenKey};
 pub use interactive::Prompt;
+pub use sudo::send_password;

@@ -131,6 +131,11 @@ impl Place {
         }
     }
 
+    /// The sudo password in `sudo_secrets`.
+    pub(super) fn sudo(vault: &[u8; 16], of: &Credential) -> Self {
+        Self::new("keyward/v1 sudo", vault).with(of.id.bytes()).numbered(of.version)
+    }
+
     /// The secret in `credentials`.
     pub(super) fn secret(vault: &[u8; 16], of: &Credential) -> Self {
         Self::new("keyward/v1 secret", vault).with(of.id.bytes()).numbered(of.version).with(of.kind.as_str().as_bytes())

@@ -27,6 +27,9 @@ pub enum Tampering {
     /// A secret does not open, or is no secret of its kind.
     #[error("a credential does not open")]
     Secret,
+    /// A sudo password does not open.
+    #[error("a credential's sudo password does not open")]
+    Sudo,
     /// The private key is not that of the row's public key.
     #[error("a credential's private and public key do not fit together")]
     PublicKey,
@@ -47,6 +50,12 @@ pub enum PasswordFault {
     /// Not UTF-8, which SSH demands.
     #[error("it is not UTF-8")]
     NotUtf8,
+    /// sudo reads one line: what stands behind its end would be read by the script that runs as root.
+    #[error("it has a line break, and sudo reads one line")]
+    LineBreak,
+    /// Longer than [`super::MAX_SUDO_PASSWORD`]: what sudo does not read would be read by the script that runs as root.
+    #[error("it is longer than {} bytes, and not every sudo reads more", super::MAX_SUDO_PASSWORD)]
+    TooLongForSudo,
 }
 
 /// Why the keeper did not sign.
@@ -108,6 +117,9 @@ pub enum Error {
     /// The password that was given.
     #[error("this password cannot be kept: {0}")]
     Password(PasswordFault),
+    /// The sign-in password, which sudo would be given, is nothing that sudo reads as one line.
+    #[error("the sign-in password cannot be given to sudo: {0}")]
+    NotForSudo(PasswordFault),
     /// The permit is older than 30 s, or from the future.
     #[error("the permit is no longer fresh")]
     StalePermit,
@@ -159,7 +171,7 @@ impl Fault for Error {
             Self::RootKey(e) => e.kind(),
             Self::Key(e) => e.kind(),
             Self::Store(e) => e.kind(),
-            Self::Password(_) => Kind::Invalid,
+            Self::Password(_) | Self::NotForSudo(_) => Kind::Invalid,
             Self::StalePermit => Kind::TimedOut,
             Self::HostKeyNotPinned { .. } | Self::Disconnected => Kind::Refused,
             Self::NoCredential | Self::NoHost | Self::NotTheirs | Self::NotBound => Kind::NotFound,
@@ -185,6 +197,10 @@ impl Fault for Error {
             Self::Key(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::KeeperStopped => Some("restart keyward".to_owned()),
+            Self::Password(PasswordFault::LineBreak | PasswordFault::TooLongForSudo) => {
+                Some(format!("a sudo password is one line of at most {} bytes", super::MAX_SUDO_PASSWORD))
+            }
+            Self::NotForSudo(_) => Some("give the credential a sudo password: keyward credential edit NAME --sudo-password".to_owned()),
             Self::Password(_) => Some("a password is text of at most 1024 bytes, without NUL".to_owned()),
             Self::StalePermit | Self::Busy | Self::Disconnected | Self::Sign(SignFault::Late) => Some("connect again".to_owned()),
             Self::NotBound => Some("attach it: keyward credential attach NAME --host HOST".to_owned()),

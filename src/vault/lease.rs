@@ -11,7 +11,7 @@ use crate::clock::Time;
 use crate::model::{CredentialId, Host, HostBinding, HostId, Login, Principal, Scope, SessionId};
 use crate::secret::Secret;
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
-use crate::store::{self, credentials, hosts, state};
+use crate::store::{self, credentials, hosts, state, sudo};
 
 /// One use of one credential. Signing in consumes it.
 #[must_use]
@@ -51,6 +51,30 @@ impl Lease {
     }
 }
 
+/// One use of one credential's sudo password on one host. Sending it consumes it; dropped, it is wiped.
+#[must_use]
+#[derive(Debug)]
+pub struct SudoLease {
+    pub(super) session: SessionId,
+    pub(super) credential: CredentialId,
+    pub(super) secret: Secret,
+}
+
+impl SudoLease {
+    /// For which session.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+    /// Of which credential.
+    pub fn credential(&self) -> CredentialId {
+        self.credential
+    }
+    /// The password, one line without its end; the lease is spent.
+    pub fn into_secret(self) -> Secret {
+        self.secret
+    }
+}
+
 /// Who wants to use what, where.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -69,6 +93,7 @@ pub(super) struct Rows {
     binding: Option<BindingRow>,
     kek: Option<KekRow>,
     host: Option<Host>,
+    sudo: Option<Vec<u8>>,
 }
 
 /// Rows that were verified and allow the use.
@@ -79,6 +104,8 @@ pub(super) struct Case {
     pub(super) kek: KekRow,
     /// The host as its row says now; the binding opens only if it said the same when the credential was attached.
     pub(super) host: HostBinding,
+    /// The sudo password, sealed, if the credential has one of its own.
+    pub(super) sudo: Option<Vec<u8>>,
 }
 
 impl Rows {
@@ -89,7 +116,8 @@ impl Rows {
             (Some(row), Some(binding)) => Some(credentials::kek(c, &row.meta.scope, binding.kek_version)?),
             _ => None,
         };
-        Ok(Self { state: state::read(c)?, row, binding, kek, host: hosts::by_id(c, wanted.host)? })
+        let sudo = sudo::sealed(c, wanted.credential)?;
+        Ok(Self { state: state::read(c)?, row, binding, kek, host: hosts::by_id(c, wanted.host)?, sudo })
     }
 
     /// Whether the use is allowed. The state must have been verified before.
@@ -109,7 +137,7 @@ impl Rows {
             return Err(Error::HostKeyNotPinned { presented: wanted.presented.clone() });
         }
         let host = HostBinding::new(host.address, row.meta.username.clone(), pins);
-        Ok(Case { row, binding, kek, host })
+        Ok(Case { row, binding, kek, host, sudo: self.sudo })
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! root key → a scope's key (KEK) → a data key per version of a credential (DEK) → the secret. Each arrow is one
 //! envelope, bound to the row where it lies; the data key is wrapped once more for each host that the credential
-//! is attached to, bound to the host's address, account and pinned keys.
+//! is attached to, bound to the host's address, account and pinned keys. A sudo password hangs on the same data key.
 
 mod envelope;
 mod error;
@@ -31,13 +31,13 @@ use tokio::sync::{Semaphore, oneshot};
 pub use error::{Error, PasswordFault, SignFault, Tampering};
 pub use keeper::QUEUE_MAX;
 pub use keys::{MAX_RSA_BITS, MIN_RSA_BITS};
-pub use lease::{Lease, Means, Signer};
+pub use lease::{Lease, Means, Signer, SudoLease};
 
 use crate::audit::{Audited, Signer as CheckpointSigner};
 use crate::authz::Permit;
 use crate::clock::Clock;
 pub use crate::model::Form;
-use crate::model::{Credential, CredentialId, CredentialKind, HostBinding, HostId, Login, Name, Scope};
+use crate::model::{Action, Credential, CredentialId, CredentialKind, HostBinding, HostId, Login, Name, Scope};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
@@ -50,6 +50,8 @@ use sealing::Plain;
 
 /// The longest password: what OpenSSH's server reads.
 pub const MAX_PASSWORD: usize = 1024;
+/// The longest sudo password: what every sudo reads as one line (sudo-rs 511 bytes, old releases of sudo 255).
+pub const MAX_SUDO_PASSWORD: usize = 255;
 /// How long after a lease its signer signs: what OpenSSH's server waits for a sign-in.
 pub const LEASE_LIFE: Duration = Duration::from_secs(120);
 
@@ -96,6 +98,28 @@ pub struct SealedCredential {
     pub new_kek: Option<KekRow>,
     /// The credential's bindings to the hosts that were given.
     pub bindings: Vec<BindingRow>,
+}
+
+/// A credential as it stands, with all that opens its sudo password.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The credential.
+    pub row: CredentialRow,
+    /// The scope's key that wraps its data key.
+    pub kek: KekRow,
+    /// Its sealed sudo password, if it has one of its own.
+    pub sudo: Option<Vec<u8>>,
+}
+
+/// What becomes of a credential's sudo password when the credential changes.
+#[derive(Debug)]
+pub enum Sudo {
+    /// It stays, also under a new secret.
+    Keep,
+    /// It is this one.
+    Set(Secret),
+    /// It has none of its own any more.
+    Remove,
 }
 
 impl Vault {
@@ -149,6 +173,38 @@ impl Vault {
     /// [`Error::Tampered`] if the row does not open; [`Error::Misused`] if `kek` is not the row's.
     pub async fn bind(&self, row: CredentialRow, kek: KekRow, hosts: Vec<(HostId, HostBinding)>) -> Result<Vec<BindingRow>, Error> {
         self.keeper.ask(move |ring| ring.bind(&row, &kek, &hosts)).await
+    }
+
+    /// Seals what is to become of a sudo password. `after` is the credential as it will stand: `before` itself, or its next
+    /// version, wrapped by `kek`. Then what was kept is opened and sealed anew, and leaves the keeper only as ciphertext.
+    /// `None`: the credential has no sudo password of its own.
+    ///
+    /// # Errors
+    /// [`Error::Password`]; [`Error::Tampered`] if a row does not open; [`Error::Misused`] if `kek` is not `after`'s.
+    pub async fn sudo_for(&self, before: Held, after: CredentialRow, kek: KekRow, change: Sudo) -> Result<Option<Vec<u8>>, Error> {
+        if before.row.meta.id != after.meta.id {
+            return Err(Error::Misused("the sudo password of another credential"));
+        }
+        self.keeper.ask(move |ring| ring.sudo_for(&before, &after, &kek, &change)).await
+    }
+
+    /// Leases a credential's sudo password to the host that showed the key `presented`: its own, else – of a password – the
+    /// one that signs in. It is bound to the host as what signs in is. `None`: a key without a sudo password.
+    ///
+    /// # Errors
+    /// As [`Vault::lease`]; [`Error::NotForSudo`]; [`Error::Misused`] if the permit does not reach to scans.
+    pub async fn sudo(&self, permit: Audited<Permit>, presented: &str) -> Result<Option<SudoLease>, Error> {
+        let permit = permit.into_inner();
+        if !permit.is_fresh(self.clock.now()) {
+            return Err(Error::StalePermit);
+        }
+        if !permit.reach().allows(Action::Scan) {
+            return Err(Error::Misused("sudo for a permit that does not reach to scans"));
+        }
+        let (credential, session) = (permit.credential(), permit.session());
+        let wanted = Wanted { principal: permit.principal(), credential, host: permit.host(), presented: presented.to_owned() };
+        let secret = self.with_case(wanted, |ring, case| ring.sudo(&case)).await?;
+        Ok(secret.map(|secret| SudoLease { session, credential, secret }))
     }
 
     /// Leases a credential to the host that showed the key `presented` (`SHA256:…`). A password is decrypted now; a key

@@ -1,11 +1,12 @@
-//! Ciphertext in, one use out: a password for one lease, or a signature under one sign-in. A private key that is opened
-//! here is never returned.
+//! Ciphertext in, one use out: a password for one lease, one for sudo, or a signature under one sign-in. A private key that
+//! is opened here is never returned.
 
 use super::envelope::{self, Bytes, Place};
 use super::error::{Error, SignFault, Tampering};
 use super::keys::{Pair, RawKey};
 use super::lease::Case;
 use super::ring::Ring;
+use super::sealing::judge_sudo;
 use super::wire::{self, SignIn};
 use crate::model::{CredentialKind, KeyKind};
 use crate::secret::Secret;
@@ -30,6 +31,21 @@ impl Ring {
             CredentialKind::Password => Ok(Some(Secret::from_zeroizing(self.secret(case)?))),
             CredentialKind::Key(_) => self.data_key(case).map(|_| None),
         }
+    }
+
+    /// What sudo is given: the credential's sudo password, else the password that signs in. `None`: it has neither.
+    pub(super) fn sudo(&self, case: &Case) -> Result<Option<Secret>, Error> {
+        let secret = match (&case.sudo, case.row.meta.kind) {
+            (Some(sealed), _) => {
+                let dek = self.data_key(case)?;
+                envelope::open(&dek, &Place::sudo(&self.vault, &case.row.meta), sealed).map_err(|_| self.tampered(Tampering::Sudo))?
+            }
+            (None, CredentialKind::Password) => self.secret(case)?,
+            // Nothing is opened but what binds it to this host: whether there is none is not told about another one.
+            (None, CredentialKind::Key(_)) => return self.data_key(case).map(|_| None),
+        };
+        judge_sudo(&secret).map_err(Error::NotForSudo)?;
+        Ok(Some(Secret::from_zeroizing(secret)))
     }
 
     /// Signs one sign-in: as the credential's account, with the credential's key, and nothing else.

@@ -1,10 +1,11 @@
-//! Secrets in, ciphertext out: what may be kept, and the three layers around it. Never opens a secret.
+//! Secrets in, ciphertext out: what may be kept, and the three layers around it. Opens nothing but a sudo password that
+//! moves to its credential's next data key, and hands out none.
 
 use super::envelope::{self, Bytes, KEY, Place};
 use super::error::{Error, PasswordFault, Tampering};
 use super::keys::RawKey;
 use super::ring::{Ring, system};
-use super::{MAX_PASSWORD, SealedCredential, import};
+use super::{Held, MAX_PASSWORD, MAX_SUDO_PASSWORD, SealedCredential, Sudo, import};
 use crate::model::{Credential, CredentialKind, HostBinding, HostId, Scope};
 use crate::secret::Secret;
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
@@ -63,13 +64,43 @@ impl Ring {
 
     /// Binds a sealed credential to hosts, or binds it anew after one of them changed.
     pub(super) fn bind(&self, row: &CredentialRow, kek: &KekRow, hosts: &[(HostId, HostBinding)]) -> Result<Vec<BindingRow>, Error> {
+        let (key, dek) = self.unbound(row, kek)?;
+        self.wrap_for(&row.meta, kek.version, &key, &dek, hosts)
+    }
+
+    /// The sudo password of `after`, sealed, as `change` wants it; `after` is `before` itself, or its next version, whose
+    /// data key is another. `None`: it has none of its own.
+    pub(super) fn sudo_for(&self, before: &Held, after: &CredentialRow, kek: &KekRow, change: &Sudo) -> Result<Option<Vec<u8>>, Error> {
+        match (change, &before.sudo) {
+            (Sudo::Remove, _) | (Sudo::Keep, None) => Ok(None),
+            (Sudo::Keep, Some(sealed)) if before.row.wrapped_dek == after.wrapped_dek => Ok(Some(sealed.clone())),
+            (Sudo::Keep, Some(sealed)) => {
+                let (_, dek) = self.unbound(&before.row, &before.kek)?;
+                let place = Place::sudo(&self.vault, &before.row.meta);
+                let plain = envelope::open(&dek, &place, sealed).map_err(|_| self.tampered(Tampering::Sudo))?;
+                self.seal_sudo(after, kek, &plain).map(Some)
+            }
+            (Sudo::Set(secret), _) => {
+                judge_sudo(secret.expose()).map_err(Error::Password)?;
+                self.seal_sudo(after, kek, secret.expose()).map(Some)
+            }
+        }
+    }
+
+    fn seal_sudo(&self, row: &CredentialRow, kek: &KekRow, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        let (_, dek) = self.unbound(row, kek)?;
+        system(envelope::seal(&dek, &Place::sudo(&self.vault, &row.meta), plain))
+    }
+
+    /// Opens the data key that is bound to no host, and the key that wraps it.
+    fn unbound(&self, row: &CredentialRow, kek: &KekRow) -> Result<(Bytes, Bytes), Error> {
         if kek.scope != row.meta.scope || kek.version != row.kek_version {
             return Err(Error::Misused("a key of another scope or version"));
         }
         let key = self.kek(kek)?;
         let place = Place::dek(&self.vault, &row.meta, kek.version, None);
         let dek = envelope::open(&key, &place, &row.wrapped_dek).map_err(|_| self.tampered(Tampering::DataKey))?;
-        self.wrap_for(&row.meta, kek.version, &key, &dek, hosts)
+        Ok((key, dek))
     }
 
     fn wrap_for(
@@ -100,6 +131,18 @@ fn judge_password(bytes: &[u8]) -> Result<(), PasswordFault> {
         Err(PasswordFault::Nul)
     } else if std::str::from_utf8(bytes).is_err() {
         Err(PasswordFault::NotUtf8)
+    } else {
+        Ok(())
+    }
+}
+
+/// What may be given to sudo: one line, no longer than every sudo reads.
+pub(super) fn judge_sudo(bytes: &[u8]) -> Result<(), PasswordFault> {
+    judge_password(bytes)?;
+    if bytes.iter().any(|b| matches!(b, b'\n' | b'\r')) {
+        Err(PasswordFault::LineBreak)
+    } else if bytes.len() > MAX_SUDO_PASSWORD {
+        Err(PasswordFault::TooLongForSudo)
     } else {
         Ok(())
     }

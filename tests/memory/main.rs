@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
-/// As the release binary has it, for the process in `unwind`.
+/// As the release binary has it, for the processes of `unwind` and `sudo`.
 #[global_allocator]
 static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
@@ -18,6 +18,8 @@ mod world;
 mod control;
 mod hardening;
 mod paths;
+mod rooms;
 mod scan;
 mod secrets;
+mod sudo;
 mod unwind;

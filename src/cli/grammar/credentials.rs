@@ -4,7 +4,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::words::{Source, file};
 use super::{Call, Follow, Wanted};
-use crate::control::{Command, CredentialRef, ScopeWord, SecretForm};
+use crate::cli::fail::{Exit, Failure};
+use crate::control::{Command, CredentialRef, ScopeWord, SecretForm, SudoChange};
 use crate::model::{Login, Name};
 
 /// Whose.
@@ -47,7 +48,8 @@ pub enum CredentialVerb {
     /// Add a credential: an account on hosts, with its password or private key
     ///
     /// The secret is asked for on a terminal, else read from standard input to its end; it is never an argument. A key
-    /// may be encrypted: its passphrase is asked for, too, or read from standard input if the key came from a file.
+    /// may be encrypted: its passphrase is asked for, too, or read from standard input if the key came from a file. A
+    /// sudo password is given afterwards: `credential edit NAME --sudo-password`.
     #[command(after_help = "EXAMPLES:\n  keyward credential add deploy --username deploy --key ~/.ssh/deploy --scope workspace\n  \
                             keyward credential add root --username root --password\n  \
                             pass show web/root | keyward credential add root --username root --password\n  \
@@ -67,6 +69,9 @@ pub enum CredentialVerb {
         /// Whose it is
         #[arg(long, value_enum, default_value = "personal")]
         scope: Scope,
+        /// Is given afterwards, with `credential edit`: one secret a call
+        #[arg(long, hide = true)]
+        sudo_password: bool,
     },
     /// List credentials, without their secrets: the workspace's and your own
     List,
@@ -75,8 +80,12 @@ pub enum CredentialVerb {
     /// Print the public half of a key, for authorized_keys
     PublicKey(Which),
     /// Change a credential; a new secret or account is bound anew to its hosts
+    ///
+    /// A scan that needs root on a host where sudo asks for a password gives it the sudo password. Without one of its own
+    /// that is the password that signs in; a key has none then. A new secret leaves the sudo password as it is.
     #[command(
-        after_help = "EXAMPLES:\n  keyward credential edit deploy --key ~/.ssh/deploy_new\n  keyward credential edit root --password --username admin"
+        after_help = "EXAMPLES:\n  keyward credential edit deploy --key ~/.ssh/deploy_new\n  keyward credential edit root --password --username admin\n  \
+                      keyward credential edit deploy --sudo-password\n  ssh -p 2222 alice@broker credential edit deploy --sudo-password < FILE"
     )]
     Edit {
         /// Which
@@ -91,6 +100,12 @@ pub enum CredentialVerb {
         /// A new private key, in this file, or - for standard input
         #[arg(long, value_name = "FILE|-", value_parser = file)]
         key: Option<Source>,
+        /// A sudo password of its own, one line; one secret a call
+        #[arg(long, conflicts_with_all = ["password", "key"])]
+        sudo_password: bool,
+        /// No sudo password of its own any more
+        #[arg(long, conflicts_with = "sudo_password")]
+        no_sudo_password: bool,
         /// The new name
         #[arg(long, value_name = "NEW")]
         rename: Option<Name>,
@@ -129,25 +144,39 @@ pub struct Attach {
 }
 
 impl CredentialVerb {
-    pub(super) fn call(self) -> Call {
-        match self {
-            Self::Add { name, username, password: _, key, scope } => {
+    pub(super) fn call(self) -> Result<Call, Failure> {
+        Ok(match self {
+            Self::Add { name, sudo_password: true, .. } => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "`credential add` takes one secret: what signs in",
+                    format!("leave --sudo-password away, and give it afterwards: keyward credential edit {name} --sudo-password"),
+                ));
+            }
+            Self::Add { name, username, password: _, key, scope, sudo_password: false } => {
                 let (form, secret) = secret(&name, key);
                 Call { command: Command::CredentialAdd { name, username, form, scope: scope.into() }, secret, follow: Follow::Print }
             }
             Self::List => Command::CredentialList.into(),
             Self::Show(which) => Command::CredentialShow { credential: which.into() }.into(),
             Self::PublicKey(which) => Command::CredentialPublicKey { credential: which.into() }.into(),
-            Self::Edit { which, username, password, key, rename } => {
-                let new = (password || key.is_some()).then(|| secret(&which.name, key));
-                let (form, secret) = new.map_or((None, Wanted::Nothing), |(form, secret)| (Some(form), secret));
-                let command = Command::CredentialEdit { credential: which.into(), username, form, rename };
+            Self::Edit { which, username, password, key, sudo_password, no_sudo_password, rename } => {
+                let (form, secret) = if sudo_password {
+                    (None, Wanted::SudoPassword(which.name.clone()))
+                } else if password || key.is_some() {
+                    let (form, secret) = secret(&which.name, key);
+                    (Some(form), secret)
+                } else {
+                    (None, Wanted::Nothing)
+                };
+                let sudo = if sudo_password { Some(SudoChange::Set) } else { no_sudo_password.then_some(SudoChange::Remove) };
+                let command = Command::CredentialEdit { credential: which.into(), username, form, rename, sudo };
                 Call { command, secret, follow: Follow::Print }
             }
             Self::Delete { which, end_sessions } => Command::CredentialDelete { credential: which.into(), end_sessions }.into(),
             Self::Attach(a) => Command::CredentialAttach { credential: a.which.into(), host: a.host, mine: a.mine }.into(),
             Self::Detach(a) => Command::CredentialDetach { credential: a.which.into(), host: a.host, mine: a.mine }.into(),
-        }
+        })
     }
 }
 

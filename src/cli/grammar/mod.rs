@@ -6,6 +6,7 @@ mod grants;
 mod hosts;
 mod people;
 mod proposals;
+mod scans;
 mod watch;
 mod words;
 
@@ -26,6 +27,8 @@ pub enum Wanted {
     Nothing,
     /// A password, for this credential.
     Password(Name),
+    /// A sudo password, for this credential.
+    SudoPassword(Name),
     /// A private key from there.
     Key(Source),
 }
@@ -69,7 +72,7 @@ impl From<Command> for Call {
     arg_required_else_help = true,
     disable_help_subcommand = false,
     max_term_width = 110,
-    after_help = "EXIT STATUS:\n  0 done · 1 refused or failed · 2 usage · 3 daemon not reachable · 70 a bug\n\n\
+    after_help = "EXIT STATUS:\n  0 done · 1 refused or failed · 2 usage · 3 daemon not reachable · 4 findings and 5 incomplete (scan) · 70 a bug\n\n\
                   Secrets are never arguments: they are asked for on a terminal, or read from standard input.\n\
                   The same verbs work over ssh, with nothing installed: ssh -p 2222 YOU@BROKER host list\n\n\
                   EXAMPLES:\n  keyward serve\n  keyward host add web-1 192.0.2.7 && keyward host trust web-1\n  \
@@ -158,6 +161,9 @@ pub enum Verb {
     /// Proposals: commands that agents ask to run; you decide
     #[command(subcommand)]
     Proposal(proposals::ProposalVerb),
+    /// Scans: facts and checks over many hosts, one short lease each
+    #[command(subcommand)]
+    Scan(scans::ScanVerb),
     /// Speak MCP on standard input and output, as an agent: a bridge to the daemon
     ///
     /// For MCP clients that start their servers as programs. The agent is shown by its token, or named by the person that it
@@ -232,6 +238,7 @@ impl Verb {
             Self::Audit(verb) => verb.sources(),
             Self::Agent(verb) => verb.sources(),
             Self::Proposal(verb) => verb.sources(),
+            Self::Scan(verb) => verb.sources(),
             _ => Vec::new(),
         }
     }
@@ -247,12 +254,13 @@ impl Verb {
             Self::User(verb) => verb.call(texts).into(),
             Self::Group(verb) => verb.call().into(),
             Self::Host(verb) => verb.call(texts),
-            Self::Credential(verb) => verb.call(),
+            Self::Credential(verb) => verb.call()?,
             Self::Grant(verb) => verb.call(texts).into(),
             Self::Session(verb) => verb.call().into(),
             Self::Audit(verb) => verb.call(texts).into(),
             Self::Agent(verb) => verb.call(texts).into(),
             Self::Proposal(verb) => verb.call(texts)?,
+            Self::Scan(verb) => verb.call(texts),
             Self::SshConfig { user } => Command::SshConfig { user }.into(),
         }))
     }

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser};
 
 use super::*;
-use crate::control::{CredentialRef, ScopeWord, SecretForm};
+use crate::control::{CredentialRef, ScopeWord, SecretForm, SudoChange};
 
 fn parse(words: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(std::iter::once("keyward".to_owned()).chain(shell_words::split(words).unwrap()))
@@ -136,7 +136,18 @@ fn calls_say_which_secret_they_need() {
     let edit = call("credential edit c --rename d", &[]);
     assert_eq!(edit.secret, Wanted::Nothing);
     let credential = CredentialRef { name: "c".parse().unwrap(), scope: None };
-    assert_eq!(edit.command, Command::CredentialEdit { credential, username: None, form: None, rename: Some("d".parse().unwrap()) });
+    assert_eq!(
+        edit.command,
+        Command::CredentialEdit { credential, username: None, form: None, rename: Some("d".parse().unwrap()), sudo: None }
+    );
+    let set = call("credential edit c --sudo-password --rename d", &[]);
+    assert_eq!(set.secret, Wanted::SudoPassword("c".parse().unwrap()));
+    assert!(matches!(set.command, Command::CredentialEdit { form: None, rename: Some(_), sudo: Some(SudoChange::Set), .. }));
+    let both = call("credential edit c --key ./k --no-sudo-password", &[]);
+    assert_eq!(both.secret, Wanted::Key(Source::File("./k".into())));
+    assert!(matches!(both.command, Command::CredentialEdit { form: Some(SecretForm::Key), sudo: Some(SudoChange::Remove), .. }));
+    let refused = parse("credential add c --username u --password --sudo-password").unwrap().verb.call(vec![]).unwrap_err();
+    assert!(refused.exit == crate::cli::fail::Exit::Usage && refused.hint.unwrap().contains("credential edit c --sudo-password"));
     let trust = call("host trust web-1", &[]);
     assert_eq!(trust.follow, Follow::Confirm("web-1".parse().unwrap()));
 }

@@ -117,6 +117,7 @@ fn credential(v: &CredentialView, style: &Style) -> String {
         ("username", v.username.to_string()),
         ("kind", v.kind.clone()),
         ("fingerprint", v.fingerprint.clone().unwrap_or_default()),
+        ("sudo password", v.sudo_password.as_str().to_owned()),
         ("hosts", if v.hosts.is_empty() { "none".to_owned() } else { joined(&v.hosts) }),
         ("added", at(v.created_at)),
         ("updated", at(v.updated_at)),

@@ -12,7 +12,11 @@ pub(super) fn document(data: &Data) -> String {
     match data {
         Data::Nothing => pretty(&serde_json::json!({})),
         // Its entries were streamed already: a document after them would be no part of them.
-        Data::Exported(_) => String::new(),
+        Data::Exported(_) | Data::Scanned(_) => String::new(),
+        Data::Scans(v) => pretty(v),
+        Data::ScanPlan(v) => pretty(v),
+        Data::ScanDiff(v) => pretty(v),
+        Data::Profiles(v) => pretty(v),
         Data::Status(v) => pretty(v),
         Data::Users(v) => pretty(v),
         Data::User(v) => pretty(v),

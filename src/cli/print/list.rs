@@ -1,7 +1,7 @@
 //! Lists as tables, and which view is printed how.
 
 use super::table::table;
-use super::{Rendered, Style, detail, line, proposals};
+use super::{Rendered, Style, detail, line, proposals, scans};
 use crate::clock::Time;
 use crate::control::{CredentialView, Data, EntryView, GrantView, GroupView, HostView, KeyView, SessionView, UserView};
 
@@ -28,6 +28,12 @@ pub(super) fn data(data: &Data, style: &Style) -> Rendered {
         Data::Agents(v) => (proposals::agents(v, style), "no agents"),
         Data::Proposals(v) => (proposals::proposals(v, style), "no proposals"),
         Data::Allowances(v) => (proposals::allowances(v, style), "nothing is allowed again"),
+        Data::Scans(v) => (scans::scans(v, style), "no scans"),
+        Data::ScanPlan(v) => (scans::plan(v, style), ""),
+        Data::ScanDiff(v) => (scans::diff(v), ""),
+        Data::Profiles(v) => (v.iter().map(|p| line(p)).collect(), "no profiles"),
+        // The report was streamed.
+        Data::Scanned(_) => return Rendered::default(),
         Data::Exported(v) => return Rendered { stdout: String::new(), stderr: line(&format!("{} entries", v.entries)) },
         one => return detail::one(one, style),
     };
@@ -104,9 +110,10 @@ fn hosts(list: &[HostView], style: &Style) -> String {
 fn credentials(list: &[CredentialView], style: &Style) -> String {
     let rows = list.iter().map(|c| {
         let used = c.last_used_at.map_or_else(|| "never".to_owned(), at);
-        vec![c.name.to_string(), c.scope.clone(), c.username.to_string(), c.kind.clone(), joined(&c.hosts), at(c.updated_at), used]
+        let sudo = c.sudo_password.as_str().to_owned();
+        vec![c.name.to_string(), c.scope.clone(), c.username.to_string(), c.kind.clone(), sudo, joined(&c.hosts), at(c.updated_at), used]
     });
-    table(&["NAME", "SCOPE", "USERNAME", "KIND", "HOSTS", "UPDATED", "LAST USED"], rows.collect(), style)
+    table(&["NAME", "SCOPE", "USERNAME", "KIND", "SUDO", "HOSTS", "UPDATED", "LAST USED"], rows.collect(), style)
 }
 
 /// The conditions of a grant in few words.

@@ -5,6 +5,7 @@ mod detail;
 mod json;
 mod list;
 mod proposals;
+mod scans;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use crate::cli::fail::{Exit, Failure};
 use crate::control::{Data, ProbedView, Reply};
 use crate::fault::Calling;
 use crate::model::printable;
+pub use scans::Gauge;
 
 /// How to print.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +75,11 @@ pub fn piece(text: &str, _style: &Style) -> String {
 pub fn exit_of(reply: &Reply) -> Exit {
     match &reply.data {
         Data::Verdict(verdict) if !verdict.holds => Exit::Failed,
+        Data::Scanned(scan) => match scan.outcome.as_str() {
+            "clean" => Exit::Done,
+            "findings" => Exit::Findings,
+            _ => Exit::Incomplete,
+        },
         _ => Exit::Done,
     }
 }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::secret::{MAX_SECRET, Secret};
 
 /// The longest text that is no secret.
-const MAX_TEXT: usize = 256 * 1024;
+const MAX_TEXT: usize = 4 * 1024 * 1024;
 /// The longest line that is typed.
 const MAX_LINE: usize = 4096;
 
@@ -82,6 +82,18 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
         let mut exact = Vec::with_capacity(held.len());
         exact.extend_from_slice(&held);
         Ok(Secret::new(exact))
+    }
+
+    /// Waits for Ctrl-C; `false`: nothing more will be typed.
+    pub(super) async fn interrupted(&mut self) -> bool {
+        let mut byte = [0u8; 1];
+        loop {
+            match self.stdin.read(&mut byte).await {
+                Ok(0) | Err(_) => return false,
+                Ok(_) if byte == [CTRL_C] => return true,
+                Ok(_) => {}
+            }
+        }
     }
 
     /// A text to the end of the stream; on a terminal Ctrl-D ends it.

@@ -29,11 +29,9 @@ impl From<Unread> for Unasked {
         match e {
             Unread::Gone => Self::Gone,
             Unread::Given => Self::Failure(Failure::new(Exit::Failed, "given up; nothing was changed", "run it again when you are ready")),
-            Unread::TooLong => Self::Failure(Failure::new(
-                Exit::Failed,
-                "standard input is longer than is taken",
-                "64 KiB for a secret, 256 KiB for a text",
-            )),
+            Unread::TooLong => {
+                Self::Failure(Failure::new(Exit::Failed, "standard input is longer than is taken", "64 KiB for a secret, 4 MiB for a text"))
+            }
             Unread::NoText => Self::Failure(Failure::new(Exit::Failed, "standard input is no UTF-8", "give text")),
         }
     }
@@ -71,15 +69,18 @@ where
     match wanted {
         Wanted::Nothing => Ok(Secrets::none()),
         Wanted::Key(Source::File(_) | Source::Inline(_)) => Err(Unasked::Failure(no_files())),
-        Wanted::Password(name) if streams.terminal() => {
-            let first = streams.line(&format!("password of {name}: "), false).await?;
-            let again = streams.line(&format!("password of {name}, again: "), false).await?;
+        Wanted::Password(name) | Wanted::SudoPassword(name) if streams.terminal() => {
+            let what = if matches!(wanted, Wanted::SudoPassword(_)) { "sudo password" } else { "password" };
+            let first = streams.line(&format!("{what} of {name}: "), false).await?;
+            let again = streams.line(&format!("{what} of {name}, again: "), false).await?;
             if *first != *again {
                 return Err(Unasked::Failure(Failure::new(Exit::Failed, "the two are not the same; nothing was stored", "try again")));
             }
             Ok(Secrets { material: Some(crate::secret::Secret::from_zeroizing(first)), passphrase: None })
         }
-        Wanted::Password(_) => Ok(Secrets { material: Some(streams.secret().await?.without_final_newline()), passphrase: None }),
+        Wanted::Password(_) | Wanted::SudoPassword(_) => {
+            Ok(Secrets { material: Some(streams.secret().await?.without_final_newline()), passphrase: None })
+        }
         Wanted::Key(Source::Stdin) if streams.terminal() => {
             let key = streams.key("paste the private key, to its last line:\n").await?;
             let passphrase = streams.line("passphrase of the key (empty if it has none): ", false).await?;

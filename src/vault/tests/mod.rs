@@ -4,6 +4,7 @@ mod lease;
 mod open;
 mod seal;
 mod signin;
+mod sudo;
 
 use std::path::Path;
 
@@ -142,12 +143,17 @@ impl World {
 
     /// Law and witness, as they are for a connection.
     pub(super) async fn permit(&self, user: &User, credential: CredentialId) -> Audited<Permit> {
+        self.permit_to(user, credential, "shell").await
+    }
+
+    /// As [`World::permit`], for these actions.
+    pub(super) async fn permit_to(&self, user: &User, credential: CredentialId, allow: &str) -> Audited<Permit> {
         let grant = Grant {
             id: self.clock.fresh(),
             workspace: self.host.workspace.clone(),
             to: Subject::Everyone,
             hosts: "*".parse().unwrap(),
-            allow: "shell".parse().unwrap(),
+            allow: allow.parse().unwrap(),
             commands: None,
             from: None,
             until: None,
@@ -157,7 +163,8 @@ impl World {
             created_by: "root".parse().unwrap(),
         };
         let facts = Facts { user: user.clone(), groups: vec![], host: self.host.clone(), grants: vec![grant] };
-        let request = Request { credential, session: self.clock.fresh(), client: "192.0.2.1".parse().unwrap(), now: self.clock.now() };
+        let now = self.clock.now();
+        let request = Request { credential, session: self.clock.fresh(), client: "192.0.2.1".parse().unwrap(), now, began: now };
         let Decision::Allow(permit) = authz::decide(&facts, &request) else { panic!("denied") };
         self.log.commit(Event::new(EventName::SessionPermitted, "alice"), permit).await.unwrap()
     }

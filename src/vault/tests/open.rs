@@ -175,7 +175,12 @@ async fn checkpoints_are_signed_with_a_key_that_stays_the_same() {
 async fn a_database_of_an_older_version_verifies_after_its_migration_and_agents_are_sealed() {
     let (world, _) = with_password().await;
     // As a broker of schema 1 left it: its seal knows nothing of agents.
-    let older = |dir: &Path| sql(dir, "DROP TABLE agents; DROP TABLE proposals; PRAGMA user_version = 1");
+    let older = |dir: &Path| {
+        sql(
+            dir,
+            "DROP TABLE scan_refs; DROP TABLE scan_texts; DROP TABLE scan_hosts; DROP TABLE scans; DROP TABLE agents; DROP TABLE proposals; DROP TABLE sudo_secrets; PRAGMA user_version = 1",
+        )
+    };
     let (vault, store, dir) = reopened(world, older).await.unwrap();
     vault.verify(&store.read(state::read).await.unwrap()).await.unwrap();
     let intruder = "INSERT INTO agents(id, name, owner, token_sha256, max_pending, per_minute, max_output, created_at) \
