@@ -190,7 +190,23 @@ say "What an agent does not get: a shell, a verb, or a decision."
 refused "ssh -n -F ssh_config -i helper web-1@127.0.0.1"
 refused "ssh -n -F ssh_config -i helper helper@127.0.0.1 proposal approve $proposal --digest $digest"
 
-chapter "6. What the broker saw"
+chapter "6. A scan"
+say "What listens, who may sign in, how sshd is set up: questions that only read. Scanning is granted by itself; a shell does not bring it."
+run "keyward grant add --to alice --hosts web-1 --allow scan"
+until_true "! keyward session list --live 2>/dev/null | grep -q ses_"
+say "First what would be asked, and the digest that stands for it; no host is asked."
+run "ssh -F ssh_config -i alice alice@127.0.0.1 scan run --hosts web-1 --profile ssh-hardening --dry-run >plan.txt"
+head -n 3 plan.txt
+digest=$(sed -n 's/^digest *//p' plan.txt)
+say "Then exactly that. Nothing is installed on the host; one shell reads the questions from its standard input."
+run "ssh -F ssh_config -i alice alice@127.0.0.1 scan run --hosts web-1 --profile ssh-hardening --digest $digest >scan.txt || echo \"status \$?\""
+run "head -n 19 scan.txt"
+say "Status 0 is clean; 4 says that something was found, 5 that something was not answered, whatever else was found."
+say "For the host it was one sign-in with one lease, like a person's, and it is over."
+run "keyward audit list --user alice --limit 9"
+[ "$(keyward audit list --user alice --limit 9 | grep -c lease.opened)" = 1 ]
+
+chapter "7. What the broker saw"
 ssh -F ssh_config -i alice web-1@127.0.0.1 'echo open; sleep 60' >held.out 2>held.log &
 held_pid=$!
 started+=("$held_pid")
@@ -222,7 +238,7 @@ refused "keyward --home forged audit verify"
 kill "$forged_pid"
 wait "$forged_pid" 2>/dev/null || :
 
-chapter "7. What is left of the secrets in the daemon"
+chapter "8. What is left of the secrets in the daemon"
 say "All its memory is searched for pieces of the key that just signed in and of the password. The control must be found."
 if [ -r "/proc/$broker_pid/mem" ]; then reader=''; elif command -v sudo >/dev/null; then reader='sudo '; else reader=none; fi
 if [ "$reader" = none ]; then
@@ -231,7 +247,7 @@ else
     run "$reader$repository/scripts/scan-memory.py $broker_pid --control $control planted/deploy planted/database"
 fi
 
-chapter "8. The end"
+chapter "9. The end"
 say "The owner ends Alice's session; then the broker stops in order."
 session=$(keyward session list --live --json | grep -o 'ses_[0-9a-zA-Z]*' | head -n 1)
 run "keyward session end $session"

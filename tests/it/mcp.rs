@@ -110,7 +110,10 @@ fn every_door_has_the_same_tools_and_old_clients_are_served_too() {
             }
             assert_eq!(client.call("list_hosts", json!({})), json!({ "hosts": [{ "name": "web-1", "tags": {}, "connected": true }] }));
             let facts = client.call("read_facts", json!({ "host": "web-1" }));
-            assert_eq!((facts["scanned"].as_bool(), facts["note"].as_str()), (Some(false), Some("no scan of web-1 is stored")));
+            assert_eq!(
+                (facts["scanned"].as_bool(), facts["note"].as_str()),
+                (Some(false), Some("no scan of web-1 by your person is stored"))
+            );
             let (status, errors) = client.end();
             assert_eq!(status, Some(0), "{door:?} {mode}: {errors}");
         }

@@ -13,6 +13,7 @@ pub(crate) mod mcp;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod sshd;
+pub(crate) mod targets;
 pub(crate) mod terminal;
 pub(crate) mod tmux;
 
@@ -22,6 +23,7 @@ pub(crate) use client::{Client, Way};
 pub(crate) use process::{Outcome, PATIENCE, Process, eventually, run, run_within};
 pub(crate) use scene::Scene;
 pub(crate) use sshd::Sshd;
+pub(crate) use targets::Target;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
