@@ -48,7 +48,7 @@ words! {
     Done "done",
     /// A person ended it.
     Cancelled "cancelled",
-    /// The broker went down in the middle.
+    /// The broker stopped in the middle, or a result could not be kept.
     Interrupted "interrupted",
 }
 

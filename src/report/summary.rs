@@ -280,7 +280,7 @@ impl Document {
             RunState::Done => {}
             RunState::Running => gaps.push("the scan still runs".to_owned()),
             RunState::Cancelled => gaps.push("the scan was cancelled".to_owned()),
-            RunState::Interrupted => gaps.push("the scan was interrupted: the broker went down in the middle".to_owned()),
+            RunState::Interrupted => gaps.push("the scan was interrupted: the broker stopped, or could not keep a result".to_owned()),
         }
         if self.hosts.is_empty() {
             gaps.push("no host was scanned".to_owned());

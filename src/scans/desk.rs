@@ -291,7 +291,8 @@ impl Scans {
         let (kept, questions) = off(move || ledger::questions(&asked, longest)).await?;
         if questions.digest != row.digest {
             return Err(Error::State(
-                "the probes are other ones than those that were approved (a newer keyward?): start a new scan".to_owned(),
+                "the probes are other ones than those that were approved (a newer keyward, or another `probe_timeout`): start a new scan"
+                    .to_owned(),
             ));
         }
         let open: BTreeMap<HostId, bool> =

@@ -87,7 +87,7 @@ impl Run {
     pub(super) async fn run(self: Arc<Self>, hosts: Vec<PlannedHost>) -> RunState {
         self.progress.send_modify(|p| p.total = hosts.iter().filter(|h| h.skip.is_none()).count());
         let places = Arc::new(Semaphore::new(self.parallel));
-        let mut asked: JoinSet<()> = JoinSet::new();
+        let mut asked: JoinSet<bool> = JoinSet::new();
         let mut failed = false;
         for planned in hosts.into_iter().filter(|h| h.skip.is_none()) {
             let place = tokio::select! {
@@ -99,7 +99,7 @@ impl Run {
             let run = Arc::clone(&self);
             asked.spawn(async move {
                 let _place = place;
-                run.host(planned).await;
+                run.host(planned).await
             });
             while let Some(done) = asked.try_join_next() {
                 failed |= is_lost(&done);
@@ -147,8 +147,8 @@ impl Run {
         Event::new(name, self.who.user.name.to_string()).with("scan", self.id)
     }
 
-    /// One host, from its permit to its row.
-    async fn host(&self, planned: PlannedHost) {
+    /// One host, from its permit to its row. `false`: its result could not be kept.
+    async fn host(&self, planned: PlannedHost) -> bool {
         let PlannedHost { host, again, .. } = planned;
         self.progress.send_modify(|p| p.running += 1);
         let id = self.id;
@@ -158,7 +158,9 @@ impl Run {
             let outcome = self.ask(&host, again).await;
             self.keep(&host, outcome, again).await
         };
-        let line = kept.await.unwrap_or_else(|error| {
+        let kept = kept.await;
+        let is_kept = kept.is_ok();
+        let line = kept.unwrap_or_else(|error| {
             tracing::error!(target: "keyward::scans", scan = %id, host = %host.name, %error, "a host's result was not kept");
             let took_ms = millis(began.elapsed());
             HostLine { name: host.name.to_string(), state: HostState::Partial, error: Some(error.to_string()), failed: 0, took_ms }
@@ -167,6 +169,7 @@ impl Run {
             p.running -= 1;
             p.finished.push(line);
         });
+        is_kept
     }
 
     /// Asks a host, over the person's own connection if they have one, else over one of the scan's.
@@ -390,10 +393,10 @@ fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether a host's task failed.
-fn is_lost(done: &Result<(), tokio::task::JoinError>) -> bool {
+/// Whether a host's result was lost.
+fn is_lost(done: &Result<bool, tokio::task::JoinError>) -> bool {
     if let Err(error) = done {
         tracing::error!(target: "keyward::scans", %error, "a host's task failed");
     }
-    done.is_err()
+    !matches!(done, Ok(true))
 }

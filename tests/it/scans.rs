@@ -599,3 +599,46 @@ fn a_bar_is_drawn_on_a_terminal_and_lines_where_there_is_none() {
     let quiet = scan(&scene, "run --hosts web-2 --format json --quiet");
     assert!(!quiet.errors().contains("web-2"), "{quiet:?}");
 }
+
+/// Alice is connected to a host that hangs, and a scan of it runs on that connection.
+#[track_caller]
+fn on_her_connection() -> (Scene, Target, crate::world::client::Stay, Process, String) {
+    let (scene, target) = with(Settings::default(), |dir| Target::slow(dir, Slow::WithTimeout));
+    scene.alice.knows(None, Some(&scene.broker), "web-2");
+    let alice = scene.alice.stay(Way::Through, &[], "echo there; exec cat");
+    assert_eq!(alice.lines.next().as_deref(), Some("there"));
+    let (process, id) = begun(&scene);
+    assert_eq!(told(&scene, "scan.asked", "web-2", &[("connection", "the person's")]), 1);
+    (scene, target, alice, process, id)
+}
+
+#[test]
+fn a_scan_on_the_persons_own_connection_is_cancelled_at_once_and_the_session_goes_on() {
+    let (scene, target, alice, mut process, id) = on_her_connection();
+    let before = std::time::Instant::now();
+    scene.broker.does(&["scan", "cancel", &id]);
+    // Far less than the time of the probe that hangs.
+    assert!(before.elapsed() < PATIENCE / 4, "{:?}", before.elapsed());
+    assert_eq!(process.wait().code(), Some(5));
+    let list = scene.broker.json(&["scan", "list"]);
+    assert_eq!((list[0]["state"].as_str(), list[0]["hosts"]["partial"].as_u64()), (Some("cancelled"), Some(1)), "{list}");
+    let asked = scene.broker.audit().into_iter().find(|e| e["event"] == "scan.cancel_asked").unwrap();
+    assert_eq!((asked["actor"].as_str(), asked["detail"]["scan"].as_str()), (Some("root"), Some(id.as_str())));
+    assert_eq!((scene.broker.live().len(), target.sign_ins()), (1, 1));
+    drop(alice);
+}
+
+#[test]
+fn a_withdrawn_grant_ends_a_scan_and_leaves_the_session() {
+    let (scene, _target, alice, mut process, id) = on_her_connection();
+    let grants = scene.broker.json(&["grant", "list"]);
+    let scan = grants.as_array().unwrap().iter().find(|g| g["allow"] == serde_json::json!(["scan"])).unwrap();
+    scene.broker.does(&["grant", "remove", scan["id"].as_str().unwrap()]);
+    assert_eq!(process.wait().code(), Some(5));
+    let shown: Value = serde_json::from_slice(&scene.broker.verb(&["scan", "show", &id, "--json"]).stdout).unwrap();
+    let host = host(&shown);
+    assert_eq!(host["state"], "partial", "{host}");
+    assert!(host["error"].as_str().unwrap().contains("not granted any more"), "{}", host["error"]);
+    assert_eq!(scene.broker.live().len(), 1);
+    drop(alice);
+}
