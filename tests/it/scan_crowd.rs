@@ -12,8 +12,9 @@ use crate::world::{Scene, run_within};
 
 /// A hundred inventories are minutes of work where tests run side by side on few processors.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How long one lease may take, in seconds.
-const LEASE: f64 = 2.0;
+/// How long one lease may take, in seconds, on a machine that does ten other things. What it takes by itself (less than 2 s) is the
+/// bench's to say.
+const LEASE: f64 = 15.0;
 /// How much memory the daemon may ever have had, in KiB.
 const MEMORY: u64 = 200 * 1024;
 

@@ -264,7 +264,7 @@ fn what_keeps_sudo_from_root_is_named() {
 #[test]
 fn commands_that_hang_cost_only_themselves() {
     for slow in [Slow::WithTimeout, Slow::WithoutTimeout] {
-        let settings = Settings { config: "[scans]\nprobe_timeout = \"2s\"\n".to_owned(), ..Settings::default() };
+        let settings = Settings { config: "[scans]\nprobe_timeout = \"4s\"\n".to_owned(), ..Settings::default() };
         let (scene, _target) = with(settings, |dir| Target::slow(dir, slow));
         let (status, document) = document(&scene, "run --hosts web-2 --profile ssh-hardening");
         let host = host(&document);
@@ -617,8 +617,8 @@ fn a_scan_on_the_persons_own_connection_is_cancelled_at_once_and_the_session_goe
     let (scene, target, alice, mut process, id) = on_her_connection();
     let before = std::time::Instant::now();
     scene.broker.does(&["scan", "cancel", &id]);
-    // Far less than the time of the probe that hangs.
-    assert!(before.elapsed() < PATIENCE / 4, "{:?}", before.elapsed());
+    // Long before the time of the probe that hangs, and of the host, is over.
+    assert!(before.elapsed() < PATIENCE / 2, "{:?}", before.elapsed());
     assert_eq!(process.wait().code(), Some(5));
     let list = scene.broker.json(&["scan", "list"]);
     assert_eq!((list[0]["state"].as_str(), list[0]["hosts"]["partial"].as_u64()), (Some("cancelled"), Some(1)), "{list}");
