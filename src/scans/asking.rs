@@ -62,6 +62,8 @@ pub(super) struct Answered {
     pub(super) broke: Option<String>,
     /// No channel could be opened at all, by no fault of the host's shell.
     pub(super) unopened: bool,
+    /// The broker ended the connection: cancelled, withdrawn, ended by somebody.
+    pub(super) ended: bool,
 }
 
 /// Why there is no channel.
@@ -100,8 +102,15 @@ impl Asking<'_> {
     pub(super) async fn ask(&self) -> Answered {
         let root_login = self.site.credential.username.as_str() == "root";
         let (first, later): (Vec<&Probe>, Vec<&Probe>) = self.probes.iter().partition(|p| root_login || p.root != Root::Needed);
-        let mut out =
-            Answered { answers: Answers::new(), ran_as: RanAs::User, warnings: Vec::new(), no_shell: None, broke: None, unopened: false };
+        let mut out = Answered {
+            answers: Answers::new(),
+            ran_as: RanAs::User,
+            warnings: Vec::new(),
+            no_shell: None,
+            broke: None,
+            unopened: false,
+            ended: false,
+        };
         let mut uid = None;
         self.rounds(&first, &mut out, &mut uid, None).await;
         if out.no_shell.is_some() {

@@ -100,7 +100,7 @@ pub(super) fn judge(
     policies: &[Policy],
     known: &Known,
 ) -> Result<HostResult, Error> {
-    let Answered { mut answers, ran_as, warnings, no_shell, broke, .. } = answered;
+    let Answered { mut answers, ran_as, warnings, no_shell, broke, ended, .. } = answered;
     let (no_shell, broke) = (no_shell.map(masked_text), broke.map(masked_text));
     for answer in answers.values_mut() {
         answer.output = masked(&answer.output);
@@ -108,6 +108,7 @@ pub(super) fn judge(
     let said = answers.values().any(|a| !a.output.is_empty());
     let (state, error) = match (no_shell, broke) {
         (Some(why), _) => (HostState::Refused, Some(why)),
+        (None, Some(why)) if !said && ended => (HostState::Skipped, Some(why)),
         (None, Some(why)) if !said => (HostState::Unreachable, Some(why)),
         (None, Some(why)) => (HostState::Partial, Some(why)),
         (None, None) if !said => (HostState::Refused, Some("it answers every question with nothing".to_owned())),

@@ -224,8 +224,10 @@ impl Run {
             deadline: Instant::now() + self.host_timeout,
             sudo_gates: &self.sudo_gates,
         };
-        let answered = asking.ask().await;
-        (site.session, answered, site.over.is_cancelled())
+        let mut answered = asking.ask().await;
+        answered.ended = site.over.is_cancelled();
+        let over = answered.ended;
+        (site.session, answered, over)
     }
 
     /// Asks over the person's own connection to the host, if there is one that fits and opens a channel.

@@ -621,7 +621,9 @@ fn a_scan_on_the_persons_own_connection_is_cancelled_at_once_and_the_session_goe
     assert!(before.elapsed() < PATIENCE / 2, "{:?}", before.elapsed());
     assert_eq!(process.wait().code(), Some(5));
     let list = scene.broker.json(&["scan", "list"]);
-    assert_eq!((list[0]["state"].as_str(), list[0]["hosts"]["partial"].as_u64()), (Some("cancelled"), Some(1)), "{list}");
+    assert_eq!(list[0]["state"], "cancelled", "{list}");
+    // It may have answered something by then, or nothing.
+    assert!(list[0]["hosts"]["partial"] == 1 || list[0]["hosts"]["skipped"] == 1, "{list}");
     let asked = scene.broker.audit().into_iter().find(|e| e["event"] == "scan.cancel_asked").unwrap();
     assert_eq!((asked["actor"].as_str(), asked["detail"]["scan"].as_str()), (Some("root"), Some(id.as_str())));
     assert_eq!((scene.broker.live().len(), target.sign_ins()), (1, 1));
@@ -637,7 +639,7 @@ fn a_withdrawn_grant_ends_a_scan_and_leaves_the_session() {
     assert_eq!(process.wait().code(), Some(5));
     let shown: Value = serde_json::from_slice(&scene.broker.verb(&["scan", "show", &id, "--json"]).stdout).unwrap();
     let host = host(&shown);
-    assert_eq!(host["state"], "partial", "{host}");
+    assert!(host["state"] == "partial" || host["state"] == "skipped", "{host}");
     assert!(host["error"].as_str().unwrap().contains("not granted any more"), "{}", host["error"]);
     assert_eq!(scene.broker.live().len(), 1);
     drop(alice);
