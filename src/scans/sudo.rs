@@ -11,7 +11,7 @@ use crate::sessions::{Barred, ExecChannel, ExecHeard, SudoGiven};
 
 /// How long sudo may take to ask, or to start the shell.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Bytes of what sudo says that are kept.
+/// The most bytes that sudo may say before its question, and behind it.
 const KEPT: usize = 16 * 1024;
 /// How long a host may take to close a channel.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -82,8 +82,11 @@ impl Asking<'_> {
             };
             match heard {
                 Some(ExecHeard::Out(bytes) | ExecHeard::Err(bytes)) => {
-                    let room = KEPT.saturating_sub(said.len());
-                    said.extend(bytes.iter().take(room));
+                    // A host that never stops talking would keep the time limit from being looked at, and hide sudo's own words.
+                    if said.len() + bytes.len() > KEPT {
+                        break Tried::No("what answers as sudo does not stop talking".to_owned());
+                    }
+                    said.extend_from_slice(&bytes);
                 }
                 Some(ExecHeard::Status(told)) => {
                     status = Some(told);

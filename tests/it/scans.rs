@@ -262,6 +262,22 @@ fn what_keeps_sudo_from_root_is_named() {
 }
 
 #[test]
+fn what_answers_as_sudo_and_never_stops_talking_is_given_nothing() {
+    let (scene, target) = with(Settings::default(), |dir| Target::sudo(dir, Sudo::Password));
+    let password = target.login().sudo_password.clone().unwrap();
+    scene.broker.does_with(&["credential", "edit", "web-2", "--sudo-password"], password.as_str());
+    target
+        .root("printf '#!/bin/sh\\nexec yes\\n' >/usr/bin/sudo.new && chmod 755 /usr/bin/sudo.new && mv /usr/bin/sudo.new /usr/bin/sudo")
+        .ok();
+    let (status, document) = document(&scene, "run --hosts web-2");
+    let host = host(&document);
+    assert_eq!((status, host["state"].as_str(), host["ran_as"].as_str()), (5, Some("partial"), Some("user")), "{host}");
+    let warning = host["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("does not stop talking"), "{warning}");
+    assert_eq!(told(&scene, "lease.opened", "web-2", &[("purpose", "sudo")]), 0);
+}
+
+#[test]
 fn commands_that_hang_cost_only_themselves() {
     for slow in [Slow::WithTimeout, Slow::WithoutTimeout] {
         let settings = Settings { config: "[scans]\nprobe_timeout = \"4s\"\n".to_owned(), ..Settings::default() };
