@@ -104,6 +104,10 @@ pub(super) fn judge(
     let (no_shell, broke) = (no_shell.map(masked_text), broke.map(masked_text));
     for answer in answers.values_mut() {
         answer.output = masked(&answer.output);
+        // Why something was not asked may be told in the host's words.
+        if let Status::NotRun(why) = &mut answer.status {
+            *why = masked_text(std::mem::take(why));
+        }
     }
     let said = answers.values().any(|a| !a.output.is_empty());
     let (state, error) = match (no_shell, broke) {
@@ -196,4 +200,39 @@ pub(super) fn answers(kept: BTreeMap<String, KeptAnswer>, text: impl Fn(&str) ->
             Ok((id, Answer { status, exit: k.exit, output, cut: k.cut, as_root: k.as_root, took_ms: k.took_ms }))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::asking::RanAs;
+    use super::super::pack::unpack;
+    use super::*;
+
+    /// What a host says instead of answering is the host's word, too: it may repeat what it was told, or hold a secret of its own.
+    #[test]
+    fn what_looks_like_a_secret_is_kept_in_no_reason() {
+        let token = format!("ghp_{}", "a1B2".repeat(9));
+        let why = format!("no shell answers for this account; it says: TOKEN={token}");
+        for (no_shell, broke) in [(Some(why.clone()), None), (None, Some(why.clone())), (None, None)] {
+            let answered = Answered {
+                answers: Answers::from([
+                    ("f:/a".to_owned(), Answer::ended(0, format!("export TOKEN={token}\n"))),
+                    ("c:b".to_owned(), Answer::not_run(format!("needs root: {why}"))),
+                ]),
+                ran_as: RanAs::User,
+                warnings: vec![format!("1 probes need root: {why}")],
+                no_shell,
+                broke,
+                unopened: false,
+                ended: false,
+            };
+            let judged = judge("web-1", "192.0.2.1:22", answered, 1, &[], &Known::new()).unwrap();
+            let mut kept = serde_json::to_string(&judged.report).unwrap();
+            kept += &String::from_utf8(unpack(&judged.answers).unwrap()).unwrap();
+            for text in &judged.texts {
+                kept += &String::from_utf8_lossy(&unpack(&text.packed).unwrap());
+            }
+            assert!(kept.contains("[masked: ") && !kept.contains(&token), "{kept}");
+        }
+    }
 }
