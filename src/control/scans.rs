@@ -170,6 +170,10 @@ impl Call<'_> {
             if gone {
                 let _ = progress.wait_for(|p| p.ended.is_some()).await;
             }
+            // Nobody is left who could tell of an end, and none was told.
+            if progress.has_changed().is_err() && progress.borrow().ended.is_none() {
+                return Err(scans::Error::State(format!("a defect ended scan {id}; what was answered is kept")).into());
+            }
         }
         drop(guard.disarm());
         if gone {

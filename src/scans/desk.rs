@@ -279,14 +279,15 @@ impl Scans {
     /// # Errors
     /// [`Error::State`] if it is not to be taken up, or the probes are no longer those that were approved.
     pub async fn resume(&self, who: Who, id: ScanId) -> Result<Started, Error> {
-        let (row, rows) = self.own(&who, id).await?;
-        if row.user != who.user.id {
+        if self.own(&who, id).await?.0.user != who.user.id {
             return Err(Error::State("a scan is taken up by the person who started it".to_owned()));
         }
+        let reserved = self.reserve(id)?;
+        // Read with the place in hand: a run that ended a moment ago has answered hosts, and what may change something runs once.
+        let (row, rows) = self.own(&who, id).await?;
         if !matches!(row.state, RunState::Interrupted | RunState::Cancelled) {
             return Err(Error::State(format!("scan {id} is {}: only one that was interrupted or cancelled is taken up", row.state)));
         }
-        let reserved = self.reserve(id)?;
         let (longest, asked) = (self.config().probe_timeout, row.clone());
         let (kept, questions) = off(move || ledger::questions(&asked, longest)).await?;
         if questions.digest != row.digest {
