@@ -271,7 +271,7 @@ fn format(words: &ReportWords) -> Result<Format, Error> {
         .as_deref()
         .unwrap_or(Format::Table.as_str())
         .parse()
-        .map_err(|e: String| Error::unfit(e, "table, json, sarif, cyclonedx, junit and html are"))
+        .map_err(|e: String| Error::unfit(e, "for instance: keyward scan show scn_… --format html > report.html"))
 }
 
 /// Writes a document as it was asked for, piece by piece.
