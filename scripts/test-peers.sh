@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests/it and tests/memory talk to: OpenSSH's server and client,
-# dropbear, PuTTY, tmux, less and vi from Debian, paramiko, asyncssh and ssh-audit in a virtual
+# dropbear, PuTTY, tmux, less, vi, pass with GnuPG, openssl and systemd's tools from Debian, paramiko, asyncssh and ssh-audit in a virtual
 # environment of their own (.tools/venv), the account kw-peer, which the
 # test hosts let in, and the roots of the hosts that are scanned (.tools/roots):
 # a minimal Debian with sudo and many shells, and one that has only busybox and
@@ -49,9 +49,15 @@ need unshare util-linux
 need debootstrap debootstrap
 need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 need useradd passwd
+need openssl openssl
+need pass pass
+need gpg gnupg
 need tmux tmux
 need less less
 need vi vim-tiny
+need systemd-analyze systemd
+need systemd-creds systemd
+need pgrep procps
 need chromium chromium
 need chromedriver chromium-driver
 need python3 python3

@@ -44,8 +44,33 @@ pub trait Fault: std::error::Error {
 }
 
 /// The verbs that the local program and the ssh console share; a test of the grammar compares them with it.
-pub const VERBS: &[&str] =
-    &["status", "user", "group", "host", "credential", "grant", "session", "agent", "proposal", "scan", "audit", "ssh-config"];
+pub const VERBS: &[&str] = &[
+    "status",
+    "seal",
+    "user",
+    "group",
+    "host",
+    "credential",
+    "ca",
+    "workspace",
+    "source",
+    "personal",
+    "unlock",
+    "lock",
+    "grant",
+    "session",
+    "agent",
+    "proposal",
+    "scan",
+    "audit",
+    "ssh-config",
+    "import",
+    "vault",
+    "backup",
+];
+
+/// Verbs of the local program alone that hints name.
+pub const LOCAL_VERBS: &[&str] = &["unseal", "root-key", "systemd-unit"];
 
 /// How the program is called at a door. Rooms write their hints as `keyward VERB …`; each door turns them into what can be
 /// pasted there, when it prints them.
@@ -65,14 +90,38 @@ pub enum Calling {
         /// The broker's address, if it is known how clients reach it.
         broker: Option<String>,
     },
+    /// Any of them, in a workspace that was named: what is called there names it, too.
+    Within {
+        /// Which.
+        workspace: String,
+        /// How it is called there.
+        calling: Box<Calling>,
+    },
 }
 
+/// The workspace that is meant without a word; `model` calls it `DEFAULT_WORKSPACE`, and a test of the grammar compares them.
+pub const UNNAMED: &str = "default";
+
+/// The verbs that work in one workspace. Each has another word behind it, except `ssh-config`.
+const IN_A_WORKSPACE: &[&str] = &["host", "credential", "ca", "grant", "session", "scan", "import", "ssh-config"];
+
 impl Calling {
+    /// The same in this workspace; nothing is named where it is the one that is meant without a word.
+    #[must_use]
+    pub fn within(self, workspace: &str) -> Self {
+        match self {
+            Self::Within { calling, .. } => calling.within(workspace),
+            other if workspace == UNNAMED => other,
+            other => Self::Within { workspace: workspace.to_owned(), calling: Box::new(other) },
+        }
+    }
+
     /// The text, with every `keyward VERB` in it as it is called here.
     pub fn pastable(&self, text: &str) -> String {
         const PROGRAM: &str = "keyward ";
         let prefix = match self {
             Self::Local => return text.to_owned(),
+            Self::Within { workspace, calling } => return calling.pastable(&in_workspace(text, workspace)),
             Self::At(home) => format!("keyward --home {} ", shell_words::quote(&home.display().to_string())),
             Self::Ssh { port, name, broker } => {
                 let port = if *port == 22 { String::new() } else { format!(" -p {port}") };
@@ -88,12 +137,38 @@ impl Calling {
             // A word of its own, and a verb after it: "the keyward account" and paths are left alone.
             let is_word = before.chars().next_back().is_none_or(|c| c.is_whitespace() || c == '(' || c == '`');
             out.push_str(before);
-            out.push_str(if is_word && VERBS.contains(&verb) { &prefix } else { PROGRAM });
+            let known = VERBS.contains(&verb) || (matches!(self, Self::At(_)) && LOCAL_VERBS.contains(&verb));
+            out.push_str(if is_word && known { &prefix } else { PROGRAM });
             rest = after;
         }
         out.push_str(rest);
         out
     }
+}
+
+/// The text, with the workspace in every `keyward VERB WORD` that works in one and names none.
+fn in_workspace(text: &str, workspace: &str) -> String {
+    const PROGRAM: &str = "keyward ";
+    let word = |text: &str| text.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(text.len());
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(PROGRAM) {
+        let (before, after) = rest.split_at(at + PROGRAM.len());
+        out.push_str(before);
+        let (verb, behind) = after.split_at(word(after));
+        let second = behind.strip_prefix(' ').map_or(0, |second| 1 + word(second));
+        let end = verb.len() + if verb == "ssh-config" { 0 } else { second };
+        let (called, left) = after.split_at(end);
+        // What another call begins with, or a sentence, is not of this one.
+        let own = left.split([';', ':', ',', '\n']).next().unwrap_or_default();
+        out.push_str(called);
+        if IN_A_WORKSPACE.contains(&verb) && (verb == "ssh-config" || second > 1) && !own.contains("--workspace") {
+            out.push_str(&format!(" --workspace {workspace}"));
+        }
+        rest = left;
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
@@ -116,6 +191,23 @@ mod tests {
             ssh(22, None, "keyward user add x; or remove x: keyward user remove x"),
             "ssh alice@BROKER user add x; or remove x: ssh alice@BROKER user remove x"
         );
+    }
+
+    #[test]
+    fn a_hint_names_the_workspace_that_it_is_for() {
+        let ops = Calling::Local.within("ops");
+        assert_eq!(
+            ops.pastable("attach it to a host: keyward credential attach wk --host HOST"),
+            "attach it to a host: keyward credential attach --workspace ops wk --host HOST"
+        );
+        assert_eq!(ops.pastable("see what there is: keyward host list"), "see what there is: keyward host list --workspace ops");
+        let ssh = Calling::Ssh { port: 22, name: "alice".to_owned(), broker: None }.within("ops");
+        assert_eq!(ssh.pastable("keyward ssh-config > f"), "ssh alice@BROKER ssh-config --workspace ops > f");
+        for text in ["keyward workspace list", "keyward unlock", "keyward host list --workspace other", "keyward vault rotate", "keyward"] {
+            assert_eq!(ops.pastable(text), text);
+        }
+        assert_eq!(Calling::Local.within("default"), Calling::Local);
+        assert_eq!(ops.within("default"), Calling::Local);
     }
 
     #[test]

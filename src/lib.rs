@@ -3,13 +3,13 @@
 //! The rooms stand on floors; a room imports only rooms on lower floors (`tests/house.rs` checks it):
 //!
 //! 0. ground: [`secret`], [`fault`], [`clock`], [`model`], [`render`], [`masking`], [`probes`], [`facts`],
-//!    [`checks`], [`advisories`], [`report`] — nouns, no I/O (but [`advisories`] reads the archives that it is given)
+//!    [`checks`], [`advisories`], [`report`], [`sshconfig`] — nouns, no I/O (but [`advisories`] reads the archives that it is given)
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
-//! 3. strongroom: [`vault`], [`custody`]
+//! 3. strongroom: [`vault`], [`sources`], [`custody`]
 //! 4. wires: [`buffer`], [`target`], [`relay`]
 //! 5. living room: [`sessions`]
-//! 6. desks: [`approvals`], [`scans`]
+//! 6. desks: [`approvals`], [`rotation`], [`scans`]
 //! 7. counter: [`control`], [`inbox`], [`cli`]
 //! 8. doors: [`mcp`], [`front`], [`socket`]
 //! 9. roof: [`config`], [`daemon`]
@@ -25,14 +25,17 @@ pub mod probes;
 pub mod render;
 pub mod report;
 pub mod secret;
+pub mod sshconfig;
 
 pub mod authz;
+pub mod ssh_agent;
 pub mod store;
 
 pub mod audit;
 pub mod authn;
 
 pub mod custody;
+pub mod sources;
 pub mod vault;
 
 pub mod buffer;
@@ -42,6 +45,7 @@ pub mod target;
 pub mod sessions;
 
 pub mod approvals;
+pub mod rotation;
 pub mod scans;
 
 pub mod cli;

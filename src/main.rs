@@ -11,6 +11,9 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_all
 
 fn main() -> ExitCode {
     // A panic is a defect; it has an exit status of its own, and its message is on standard error already.
-    std::panic::catch_unwind(|| cli::run(std::env::args_os(), |options| daemon::serve(options).map_err(|e| Failure::of(&e))))
-        .unwrap_or_else(|_| ExitCode::from(Exit::Bug.status()))
+    let run = || {
+        let serve = |options| daemon::serve(options).map_err(|e| Failure::of(&e));
+        cli::run(std::env::args_os(), serve, daemon::stopped, daemon::root_key)
+    };
+    std::panic::catch_unwind(run).unwrap_or_else(|_| ExitCode::from(Exit::Bug.status()))
 }

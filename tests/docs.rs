@@ -89,6 +89,22 @@ fn files_that_are_named_exist() {
 }
 
 #[test]
+fn tests_that_are_named_exist() {
+    let mut named = 0;
+    for line in read("docs/secrecy-tests.md").lines().filter(|l| l.starts_with("| ") && !l.starts_with("| case ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(|c| c.trim().trim_matches('`')).collect();
+        let [_, test, file] = cells[..] else { continue };
+        if test.is_empty() {
+            continue;
+        }
+        let text = read(file);
+        assert!(text.contains(&format!("fn {test}(")), "docs/secrecy-tests.md: there is no {test} in {file}");
+        named += 1;
+    }
+    assert!(named > 50, "the list was not found");
+}
+
+#[test]
 fn targets_of_make_that_are_named_exist() {
     let makefile = read("Makefile");
     let mut named = 0;

@@ -19,11 +19,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["clock"]),
     ("render", &[]),
     ("masking", &[]),
+    ("ssh_agent", &["fault", "model", "secret"]),
     ("probes", &[]),
     ("facts", &["model", "probes"]),
     ("checks", &["model", "probes"]),
     ("advisories", &["facts"]),
     ("report", &["advisories", "checks", "facts", "model", "probes"]),
+    ("sshconfig", &[]),
     // 1 law and ledger
     ("authz", &["clock", "model"]),
     ("store", &["clock", "fault", "model"]),
@@ -31,14 +33,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("audit", &["clock", "fault", "model", "store"]),
     ("authn", &["audit", "clock", "model", "store"]),
     // 3 strongroom
-    ("vault", &["audit", "authz", "clock", "fault", "model", "secret", "store"]),
-    ("custody", &["audit", "authz", "clock", "fault", "model", "secret", "store", "vault"]),
+    ("vault", &["audit", "authz", "clock", "fault", "masking", "model", "secret", "store"]),
+    ("sources", &["fault", "masking", "model", "secret"]),
+    ("custody", &["audit", "authn", "authz", "clock", "fault", "model", "secret", "sources", "store", "vault"]),
     // 4 wires: strangers to each other
     ("buffer", &[]),
     ("target", &["buffer", "fault", "model", "secret", "vault"]),
     ("relay", &["audit", "authz", "model"]),
     // 5 living room
-    ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "target"]),
+    ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "ssh_agent", "target"]),
     // 6 desks
     ("approvals", &["audit", "authz", "clock", "custody", "fault", "masking", "model", "sessions", "store"]),
     (
@@ -60,6 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
+    ("rotation", &["audit", "clock", "custody", "fault", "model", "sessions", "store"]),
     // 7 counter
     (
         "control",
@@ -74,24 +78,41 @@ const ROOMS: &[(&str, &[&str])] = &[
             "model",
             "probes",
             "report",
+            "rotation",
             "scans",
             "secret",
             "sessions",
+            "sshconfig",
             "store",
             "target",
         ],
     ),
     ("inbox", &["clock", "control", "fault", "model", "render"]),
-    ("cli", &["clock", "control", "fault", "inbox", "model", "render", "secret"]),
+    ("cli", &["clock", "control", "fault", "inbox", "model", "render", "secret", "ssh_agent", "sshconfig"]),
     // 8 doors
     ("mcp", &["approvals", "authn", "authz", "clock", "facts", "fault", "model", "scans"]),
     (
         "front",
-        &["approvals", "authn", "buffer", "cli", "control", "fault", "inbox", "mcp", "model", "relay", "scans", "secret", "sessions"],
+        &[
+            "approvals",
+            "authn",
+            "buffer",
+            "cli",
+            "control",
+            "fault",
+            "inbox",
+            "mcp",
+            "model",
+            "relay",
+            "scans",
+            "secret",
+            "sessions",
+            "ssh_agent",
+        ],
     ),
     ("socket", &["control", "fault", "mcp", "model", "secret"]),
     // 9 roof
-    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "scans", "target"]),
+    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "scans", "sources", "target"]),
     (
         "daemon",
         &[
@@ -108,9 +129,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "front",
             "mcp",
             "model",
+            "rotation",
             "scans",
+            "secret",
             "sessions",
             "socket",
+            "sources",
             "store",
             "vault",
         ],
@@ -123,10 +147,12 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("front", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
     ("mcp", &["vault", "target", "store", "custody", "sessions", "control"], "agents reach the desk and nothing else"),
     ("approvals", &["vault", "secret", "target", "relay"], "nothing is decrypted for an agent"),
+    ("rotation", &["vault", "secret", "target", "relay"], "hosts are reached through sessions, and nothing is decrypted here"),
     ("scans", &["vault", "secret", "target", "relay"], "hosts are reached through sessions, and nothing is decrypted here"),
     ("socket", &["vault", "target", "store", "custody"], "bytes of strangers come in there"),
     ("cli", &["vault", "target", "store", "custody"], "it only asks the desk"),
-    ("control", &["vault"], "it reaches the vault only through custody"),
+    ("control", &["sources", "vault"], "it reaches the vault and other people's only through custody"),
+    ("sources", &["custody", "store", "vault"], "it fetches what it is asked for, and knows no rows and no keys"),
     ("sessions", &["vault", "store"], "it reaches the vault only through custody"),
     ("relay", &["vault", "custody", "store", "secret", "target"], "it moves bytes"),
     ("target", &["custody", "store", "relay", "sessions"], "it spends a lease and asks for none"),
@@ -139,7 +165,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 const TESTS_MAY: &[(&str, &str, &str)] = &[("control", "cli", "the tests of the desk speak the words that people type")];
 
 /// Who may call `Secret::expose`, apart from `src/secret.rs` itself.
-const MAY_EXPOSE: &[&str] = &["src/vault/", "src/target/login.rs", "src/target/sudo.rs"];
+const MAY_EXPOSE: &[&str] = &["src/vault/", "src/target/login.rs", "src/target/password.rs", "src/target/sudo.rs"];
 /// Who may call `Secret::pour`: the local client, which hands a secret to the daemon and keeps nothing.
 const MAY_POUR: &[&str] = &["src/cli/client.rs"];
 
@@ -333,6 +359,7 @@ fn proofs_and_secrets_cannot_be_copied() {
     lacks!(keyward::audit::Audited<()>: Clone, Default, From<()>, serde::Serialize);
     lacks!(keyward::vault::Lease: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
     lacks!(keyward::vault::SudoLease: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
+    lacks!(keyward::vault::PasswordLease: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
     lacks!(keyward::custody::SudoWarrant: Clone, Default, serde::Serialize, serde::de::DeserializeOwned);
 }
 

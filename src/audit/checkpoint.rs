@@ -58,6 +58,11 @@ impl Checkpoint {
         format!("keyward audit checkpoint v1\n{seq}\n{hash}\n{at}\n").into_bytes()
     }
 
+    /// Which entry a message tells of; `None` if it is none of [`Checkpoint::message`].
+    pub fn seq_of(message: &[u8]) -> Option<u64> {
+        std::str::from_utf8(message).ok()?.strip_prefix("keyward audit checkpoint v1\n")?.split('\n').next()?.parse().ok()
+    }
+
     /// Whether the signature is `key`'s.
     pub fn is_signed_by(&self, key: &[u8; 32]) -> bool {
         Base64::decode_vec(&self.signature).is_ok_and(|signature| {

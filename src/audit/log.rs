@@ -143,6 +143,36 @@ impl Log {
         Ok(Audited { subject, seq })
     }
 
+    /// As [`Log::change`], with something to be done last in the transaction, when nothing can fail any more but the commit.
+    /// It gets the number of the newest entry.
+    ///
+    /// # Errors
+    /// As [`Log::change`]; `last`'s error.
+    pub async fn change_then<T, E>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<(T, Vec<Event>), E> + Send + 'static,
+        last: impl FnOnce(u64) -> Result<(), E> + Send + 'static,
+    ) -> Result<Audited<T>, E>
+    where
+        T: Send + 'static,
+        E: From<store::Error> + Send + 'static,
+    {
+        let clock = self.clock.clone();
+        let (subject, seq) = self
+            .store
+            .change(move |c| -> Result<(T, u64), E> {
+                let (subject, events) = change(c)?;
+                let mut seq = 0;
+                for event in &events {
+                    seq = append(c, &clock, event)?;
+                }
+                last(seq)?;
+                Ok((subject, seq))
+            })
+            .await?;
+        Ok(Audited { subject, seq })
+    }
+
     /// The number of the newest entry; 0 if there is none.
     ///
     /// # Errors

@@ -6,8 +6,10 @@ mod chain;
 mod checkpoint;
 mod log;
 mod verify;
+mod vouchers;
 
-pub use chain::{Entry, GENESIS};
+pub use chain::{Entry, GENESIS, hex};
 pub use checkpoint::{Checkpoint, Config as CheckpointConfig, Signer};
 pub use log::{Audited, Error, Log};
 pub use verify::{Lie, Verdict, verify};
+pub use vouchers::{Vouchers, hand_over};

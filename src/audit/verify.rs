@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{GENESIS, hash, hex};
 use super::checkpoint::Checkpoint;
+use super::vouchers::Vouchers;
 use crate::store::{self, Store, audit_log};
 
 /// Entries read at a time: no reader lives long.
@@ -37,11 +38,12 @@ pub struct Verdict {
 ///
 /// # Errors
 /// What the store says; a lie is no error but a [`Verdict`].
-pub async fn verify(store: &Store, checkpoints: &[Checkpoint], key: &[u8; 32]) -> Result<Verdict, store::Error> {
+pub async fn verify(store: &Store, checkpoints: &[Checkpoint], keys: impl Into<Vouchers>) -> Result<Verdict, store::Error> {
+    let keys = keys.into();
     let mut verdict = Verdict { entries: 0, head: hex(&GENESIS), checkpoints: 0, lie: None };
     let mut signed: BTreeMap<u64, &Checkpoint> = BTreeMap::new();
     for checkpoint in checkpoints {
-        if !checkpoint.is_signed_by(key) {
+        if !keys.vouch_for(checkpoint) {
             verdict.lie =
                 Some(Lie { seq: checkpoint.seq, what: "a checkpoint for it has a signature that is not this vault's".to_owned() });
             return Ok(verdict);

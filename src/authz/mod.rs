@@ -5,7 +5,9 @@
 mod guard;
 mod permit;
 mod policy;
+mod trial;
 
 pub use guard::Guard;
 pub use permit::{Decision, Denial, PERMIT_LIFE, Permit, Reach};
 pub use policy::{Considered, Facts, Judgement, Request, decide, explain};
+pub use trial::decide_trial;

@@ -154,7 +154,9 @@ fn receive(from: &mut impl Read, piece: &mut dyn FnMut(Piece)) -> io::Result<Res
         match frame {
             Frame::Output => piece(Piece::Lines(String::from_utf8(payload).map_err(io::Error::other)?)),
             Frame::Report => piece(Piece::Report(String::from_utf8(payload).map_err(io::Error::other)?)),
+            Frame::Step => piece(Piece::Step(String::from_utf8(payload).map_err(io::Error::other)?)),
             Frame::Progress => piece(Piece::Progress(read(&payload)?)),
+            Frame::Bytes => piece(Piece::Bytes(payload)),
             Frame::Reply => return read(&payload).map(Ok),
             Frame::Error => return read(&payload).map(Err),
             other @ (Frame::Hello | Frame::Command | Frame::Secret | Frame::Bridge) => return Ok(Err(unexpected(other))),

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 
-use super::grammar::Cli;
+use super::grammar::{Cli, Follow};
 use crate::control::Problem;
 use crate::fault::{Calling, Fault, Kind};
 use crate::model::printable;
@@ -104,6 +104,19 @@ pub fn no_screen(how: &str) -> Failure {
     let hint =
         format!("give it one: {how}; or decide with verbs: proposal list --pending, proposal show ID, proposal approve ID --digest HEX");
     Failure::new(Exit::Usage, "the inbox needs a terminal", hint)
+}
+
+/// What a verb wants to do with the machine that the program runs on, where that is the client's and out of reach.
+pub fn not_over_ssh(follow: &Follow, terminal: bool) -> Option<Failure> {
+    match follow {
+        Follow::Save(Some(_)) => {
+            Some(Failure::new(Exit::Usage, "a file's name means nothing here", "ssh -p PORT YOU@BROKER backup - > FILE"))
+        }
+        Follow::Save(None) if terminal => {
+            Some(Failure::new(Exit::Usage, "a backup is no text for a terminal", "ssh -T -p PORT YOU@BROKER backup - > FILE"))
+        }
+        _ => None,
+    }
 }
 
 /// The inbox broke.

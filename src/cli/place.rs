@@ -35,6 +35,22 @@ fn default_home(root: bool, state: Option<OsString>, home: Option<OsString>) -> 
     Some(state.or_else(|| Some(PathBuf::from(home?).join(".local/state")))?.join("keyward"))
 }
 
+/// The name of the account that this runs as: what the environment says, else the system's password file.
+pub fn account_name() -> Option<String> {
+    let said = var("USER").or_else(|| var("LOGNAME")).map(|name| name.to_string_lossy().into_owned());
+    let passwd = || std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    said.or_else(|| name_of(rustix::process::getuid().as_raw(), &passwd()))
+}
+
+/// The name that has this uid in a file like `/etc/passwd`.
+pub fn name_of(uid: u32, passwd: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
 /// The local door.
 pub fn socket(home: &Path) -> PathBuf {
     home.join("control.sock")
@@ -48,6 +64,13 @@ pub fn colours_are_welcome() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_number() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nbroken\n:x:7:\nbob:x:1000:1000::/home/bob:/bin/sh\n";
+        assert_eq!(name_of(1000, passwd).as_deref(), Some("bob"));
+        assert_eq!(name_of(7, passwd), None);
+    }
 
     #[test]
     fn the_home_is_where_the_platform_keeps_state() {

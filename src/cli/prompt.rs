@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::fail::{Exit, Failure};
 use super::grammar::{Source, Wanted};
 use crate::control::Secrets;
-use crate::secret::Secret;
+use crate::secret::{MAX_SECRET, Secret};
 
 /// The longest text that is read from a file or standard input.
 const MAX_TEXT: u64 = 4 * 1024 * 1024;
@@ -30,12 +30,25 @@ pub(super) fn text(source: &Source) -> Result<String, Failure> {
     read.map_err(|e| unreadable(&name, &e))
 }
 
+/// As [`text`]; what is no UTF-8 is marked where it stands, so that only its line is lost.
+pub(super) fn text_of_any_encoding(source: &Source) -> Result<String, Failure> {
+    let (name, read) = match source {
+        Source::Inline(text) => return Ok(text.clone()),
+        Source::Stdin => ("standard input".to_owned(), stdin().and_then(read_bytes)),
+        Source::File(path) => (path.display().to_string(), File::open(path).and_then(read_bytes)),
+    };
+    read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|e| unreadable(&name, &e))
+}
+
 /// The secret that a call needs.
 pub(super) fn secrets(wanted: &Wanted) -> Result<Secrets, Failure> {
     let material = match wanted {
         Wanted::Nothing => None,
         Wanted::Password(name) if is_terminal() => Some(twice(&format!("password of {name}"))?),
         Wanted::SudoPassword(name) if is_terminal() => Some(twice(&format!("sudo password of {name}"))?),
+        Wanted::NewPassphrase if is_terminal() => Some(twice("passphrase")?),
+        Wanted::Unlock if is_terminal() => Some(hidden("passphrase or recovery code: ")?),
+        Wanted::NewPassphrase | Wanted::Unlock => Some(from_stdin("passphrase")?.without_final_newline()),
         Wanted::Password(_) | Wanted::SudoPassword(_) => Some(from_stdin("password")?.without_final_newline()),
         Wanted::Key(Source::File(path)) => Some(key_file(path)?),
         Wanted::Key(_) => Some(from_stdin("private key")?),
@@ -75,6 +88,38 @@ pub(super) fn yes(question: &str) -> bool {
     io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
 }
 
+/// A passphrase: hidden on a terminal – twice, if it is a new one –, else the next line of standard input.
+pub(super) fn passphrase(what: &str, new: bool) -> Result<Secret, Failure> {
+    match (is_terminal(), new) {
+        (true, true) => twice(&format!("new {what}")),
+        (true, false) => hidden(&format!("{what}: ")),
+        (false, _) => line().map_err(|e| unreadable("standard input", &e)).and_then(|line| {
+            let hint = "pipe it in, or run the command on a terminal";
+            if line.is_empty() { Err(Failure::new(Exit::Failed, format!("no {what} came on standard input"), hint)) } else { Ok(line) }
+        }),
+    }
+}
+
+/// The next line, byte by byte: what stands after it is for the next question, and stays where it is.
+fn line() -> io::Result<Secret> {
+    let mut from = stdin()?;
+    let mut held = Zeroizing::new(Vec::with_capacity(MAX_SECRET));
+    let mut byte = Zeroizing::new(vec![0u8; 1]);
+    loop {
+        match from.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) if byte.first() == Some(&b'\n') => break,
+            Ok(_) if held.len() == MAX_SECRET => return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than 64 KiB")),
+            Ok(_) => held.extend_from_slice(&byte),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let mut exact = Vec::with_capacity(held.len());
+    exact.extend_from_slice(&held);
+    Ok(Secret::new(exact).first_line())
+}
+
 fn twice(what: &str) -> Result<Secret, Failure> {
     let first = ask(&format!("{what}: "))?;
     let again = ask(&format!("{what}, again: "))?;
@@ -84,11 +129,11 @@ fn twice(what: &str) -> Result<Secret, Failure> {
     Ok(secret_of(first))
 }
 
-fn hidden(prompt: &str) -> Result<Secret, Failure> {
+pub(super) fn hidden(prompt: &str) -> Result<Secret, Failure> {
     ask(prompt).map(secret_of)
 }
 
-fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|e| unreadable("the terminal", &e))
 }
 
@@ -97,7 +142,7 @@ fn secret_of(mut text: Zeroizing<String>) -> Secret {
     Secret::new(std::mem::take(&mut *text).into_bytes())
 }
 
-fn key_file(path: &Path) -> Result<Secret, Failure> {
+pub(super) fn key_file(path: &Path) -> Result<Secret, Failure> {
     File::open(path).and_then(Secret::read_to_end).map_err(|e| unreadable(&path.display().to_string(), &e))
 }
 
@@ -117,6 +162,12 @@ fn read_text(from: File) -> io::Result<String> {
     let mut text = String::new();
     from.take(MAX_TEXT + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_TEXT { Err(io::Error::new(io::ErrorKind::InvalidData, "longer than 256 KiB")) } else { Ok(text) }
+}
+
+fn read_bytes(from: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_TEXT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_TEXT { Err(io::Error::new(io::ErrorKind::InvalidData, "longer than 4 MiB")) } else { Ok(bytes) }
 }
 
 fn unreadable(name: &str, e: &io::Error) -> Failure {

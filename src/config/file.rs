@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::units::{Size, Span, Text};
-use super::{Config, LogFormat};
+use super::{Config, LogFormat, RootSource};
 use crate::authn::Rate;
 use crate::fault::{Fault, Kind};
 use crate::front::Escape;
@@ -68,7 +68,7 @@ macro_rules! sections {
         })*
         #[derive(Debug, Default, Deserialize)]
         #[serde(deny_unknown_fields, default)]
-        pub(super) struct File { $(pub(super) $section: $section,)* }
+        pub(super) struct File { $(pub(super) $section: $section,)* pub(super) sources: super::sources::Table, }
         impl File {
             #[cfg(test)]
             pub(super) fn missing(&self) -> Vec<&'static str> {
@@ -90,7 +90,7 @@ sections! {
     }
     host {
         connect_timeout: Span, handshake_timeout: Span, login_timeout: Span, prompt_timeout: Span,
-        keepalive_interval: Span, keepalive_max: usize, window: Size, max_packet: Size,
+        keepalive_interval: Span, keepalive_max: usize, window: Size, max_packet: Size, certificate_source_address: bool,
     }
     approvals {
         expires: Span, timeout: Span, longest: Span, command: Size, stdin: Size, steps: usize, pending_per_person: usize,
@@ -100,7 +100,7 @@ sections! {
     mcp { listen: Text<Local>, }
     store { reserve: Size, patience: Span, }
     audit { checkpoint_every: u64, checkpoint_interval: Span, }
-    vault { root_key: String, }
+vault { root_key : String , personal_idle : Span , } root_key { source : Text < RootSource > , command : Vec < String > , environment : Vec < String > , retry : Span , anchor : String , }
     log { level: Text<tracing::Level>, format: Text<Format>, }
     daemon { workers: usize, drain: Span, }
 }
@@ -185,7 +185,8 @@ pub(super) fn apply(file: File) -> Config {
         }
     }
     let bytes32 = |s: Size| u32::try_from(s.0).unwrap_or(u32::MAX);
-    let File { listen, ssh, limits, host, approvals, scans, mcp, store, audit, vault, log, daemon } = file;
+    let File { listen, ssh, limits, host, approvals, scans, mcp, store, audit, vault, root_key, log, daemon, sources } = file;
+    c.sources = super::sources::apply(sources);
     set(&mut c.listen, listen.address.map(|a| a.0));
     set(&mut c.public, listen.public.map(|p| p.0.0));
     set(&mut c.front.post_quantum_only, ssh.post_quantum_only);
@@ -210,6 +211,7 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.target.keepalive_max, host.keepalive_max);
     set(&mut c.target.window, host.window.map(bytes32));
     set(&mut c.target.max_packet, host.max_packet.map(bytes32));
+    set(&mut c.target.certificate_source_address, host.certificate_source_address);
     let usize_of = |s: Size| usize::try_from(s.0).unwrap_or(usize::MAX);
     set(&mut c.approvals.expires, approvals.expires.map(|s| s.0));
     set(&mut c.approvals.timeout, approvals.timeout.map(|s| s.0));
@@ -238,6 +240,12 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.checkpoint_every, audit.checkpoint_every);
     set(&mut c.checkpoint_interval, audit.checkpoint_interval.map(|s| s.0));
     set(&mut c.root_key, vault.root_key.map(|p| (!p.is_empty()).then(|| PathBuf::from(p))));
+    set(&mut c.root.source, root_key.source.map(|s| s.0));
+    set(&mut c.root.command, root_key.command);
+    set(&mut c.root.environment, root_key.environment);
+    set(&mut c.root.retry, root_key.retry.map(|s| s.0));
+    set(&mut c.root.anchor, root_key.anchor.map(|p| (!p.is_empty()).then(|| PathBuf::from(p))));
+    set(&mut c.personal_idle, vault.personal_idle.map(|s| s.0));
     set(&mut c.log_level, log.level.map(|l| l.0));
     set(&mut c.log_format, log.format.map(|f| f.0.0));
     set(&mut c.workers, daemon.workers);
@@ -278,12 +286,14 @@ fn check(c: &Config) -> Result<(), (&'static str, String)> {
     within("runs", count(c.scans.runs), 1, 64)?;
     within("probe_timeout", c.scans.probe_timeout.as_secs(), 1, 3600)?;
     within("host_timeout", c.scans.host_timeout.as_secs(), 1, 3600)?;
+    within("personal_idle", c.personal_idle.as_secs(), 1, 24 * 3600)?;
     if c.scans.osv.as_ref().is_some_and(|p| !p.is_absolute()) {
         return Err(("osv", "`osv` must be an absolute path".to_owned()));
     }
     if c.root_key.as_ref().is_some_and(|p| !p.is_absolute()) {
         return Err(("root_key", "`root_key` must be an absolute path".to_owned()));
     }
+    c.root.check()?;
     if c.front.banner.len() > 8192 || c.front.banner.chars().any(|ch| ch.is_control() && ch != '\n' && ch != '\t') {
         return Err(("banner", "`banner` is at most 8192 bytes of text without control characters".to_owned()));
     }

@@ -2,6 +2,8 @@
 //! write instead. Nothing here is read by another room.
 
 mod file;
+mod root;
+mod sources;
 mod units;
 
 use std::net::SocketAddr;
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use file::{Error, load, parse};
+pub use root::{RootKey, RootSource};
 
 use crate::model::Address;
 use crate::{approvals, authn, front, mcp, scans, target};
@@ -41,6 +44,8 @@ pub struct Config {
     pub scans: scans::Config,
     /// Where agents reach their tools over HTTP.
     pub mcp: mcp::Config,
+    /// Other people's vaults.
+    pub sources: crate::sources::Config,
     /// Bytes kept free for the audit log.
     pub reserve: u64,
     /// How long a write may take until the person is refused.
@@ -51,6 +56,10 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The root key's file, if not the default.
     pub root_key: Option<PathBuf>,
+    /// Where the root key comes from.
+    pub root: RootKey,
+    /// How long a sealed scope stays open without being used.
+    pub personal_idle: Duration,
     /// `error`, `warn`, `info`, `debug` or `trace`; of Keyward's own messages only.
     pub log_level: tracing::Level,
     /// Text or JSON.
@@ -72,11 +81,14 @@ impl Default for Config {
             approvals: approvals::Config::default(),
             scans: scans::Config::default(),
             mcp: mcp::Config::default(),
+            sources: crate::sources::Config::default(),
             reserve: 64 * 1024 * 1024,
             patience: Duration::from_secs(2),
             checkpoint_every: 1000,
             checkpoint_interval: Duration::from_secs(60),
             root_key: None,
+            root: RootKey::default(),
+            personal_idle: Duration::from_secs(15 * 60),
             log_level: tracing::Level::INFO,
             log_format: LogFormat::Text,
             workers: 0,
@@ -99,6 +111,8 @@ impl Config {
         differs("store.reserve", self.reserve != other.reserve);
         differs("store.patience", self.patience != other.patience);
         differs("vault.root_key", self.root_key != other.root_key);
+        differs("root_key", self.root != other.root);
+        differs("vault.personal_idle", self.personal_idle != other.personal_idle);
         differs("log.format", self.log_format != other.log_format);
         differs("daemon.workers", self.workers != other.workers);
         differs("limits.failures_per_address", self.authn.failures_per_address != other.authn.failures_per_address);
@@ -107,6 +121,7 @@ impl Config {
         differs("audit.checkpoint_interval", self.checkpoint_interval != other.checkpoint_interval);
         differs("host", format!("{:?}", self.target) != format!("{:?}", other.target));
         differs("mcp.listen", self.mcp != other.mcp);
+        differs("sources", self.sources != other.sources);
         differs("approvals", format!("{:?}", self.approvals) != format!("{:?}", other.approvals));
         keys
     }

@@ -38,6 +38,13 @@ fn mistakes_name_file_line_and_what_to_write() {
         ("[log]\nformat = \"xml\"\n", 2, "\"json\""),
         ("[daemon]\nworkers = 1000\n", 2, "between 0 and 256"),
         ("[vault]\nroot_key = \"relative\"\n", 2, "absolute"),
+        ("[root_key]\nsource = \"environment\"\n", 2, "\"passphrase\" or \"command\""),
+        ("[root_key]\nsource = \"command\"\n", 2, "needs a `command`"),
+        ("[root_key]\ncommand = [\"pass\", \"show\"]\n", 2, "absolute path of a program"),
+        ("[root_key]\ncommand = \"/usr/bin/pass show x\"\n", 2, "sequence"),
+        ("[root_key]\nenvironment = [\"=x\"]\n", 2, "NAME=VALUE"),
+        ("[root_key]\nretry = \"2h\"\n", 2, "between 1 s and 1 h"),
+        ("[root_key]\nanchor = \"here\"\n", 2, "absolute"),
         ("[nonsense]\n", 1, "unknown field `nonsense`"),
         ("[listen\n", 1, ""),
     ] {

@@ -110,7 +110,7 @@ impl Call<'_> {
                 checkpoints.push(checkpoint);
             }
         }
-        let verdict = verify(&self.parts.store, &checkpoints, &self.parts.verify_key).await?;
+        let verdict = verify(&self.parts.store, &checkpoints, self.parts.custody.vouchers().await?).await?;
         let event = self.event(EventName::AuditVerified).count("entries", verdict.entries).count("checkpoints", verdict.checkpoints);
         let event = match &verdict.lie {
             Some(lie) => event.count("seq", lie.seq).failed(&lie.what),

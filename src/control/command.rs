@@ -3,177 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::authority::RotateStep;
+use super::generate::KeyWord;
+use super::inventory::CredentialFilter;
 use super::rights::Verb;
+use super::words::{
+    AgainWords, CredentialRef, Decidable, HostChange, NewGrant, NewScan, OsvWord, PlaceChange, PolicyText, ReportWords, ScopeWord,
+    SecretForm, SlotWord, SudoChange,
+};
 use crate::clock::Time;
 use crate::model::{
-    ActDigest, Action, Actions, Address, AgentLimits, AllowanceId, DailyWindow, GrantId, HostPattern, Login, Name, PlanId, ProposalId,
-    Role, ScanId, SessionId,
+    ActDigest, Action, Address, AgentLimits, AllowanceId, Fetched, Field, GrantId, Login, Name, PlanId, ProposalId, RefPath, Reference,
+    Role, ScanId, SessionId, SlotId, Validity,
 };
-
-/// What kind of secret comes beside the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretForm {
-    /// A password.
-    Password,
-    /// A private key.
-    Key,
-}
-
-/// What becomes of a credential's sudo password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SudoChange {
-    /// It is the secret that comes beside the command.
-    Set,
-    /// It has none of its own any more.
-    Remove,
-}
-
-/// Whose credential is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScopeWord {
-    /// The caller's own.
-    Personal,
-    /// The workspace's.
-    Workspace,
-}
-
-/// A credential as the caller names it: without a scope their own hides the workspace's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CredentialRef {
-    /// Its name.
-    pub name: Name,
-    /// Whose, if that was said.
-    pub scope: Option<ScopeWord>,
-}
-
-/// What is to become of a host; `None` or empty leaves it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostChange {
-    /// The new address.
-    pub address: Option<Address>,
-    /// The new name.
-    pub rename: Option<Name>,
-    /// Tags to set.
-    pub tags: BTreeMap<String, String>,
-    /// Tags to take away, by key.
-    pub untags: Vec<String>,
-    /// The new default credential.
-    pub credential: Option<Name>,
-    /// Take the default credential away.
-    pub no_credential: bool,
-    /// Whether to trust the key of the first contact while there is no pin.
-    pub trust_first_use: Option<bool>,
-    /// Public keys (or known_hosts lines) that replace the pins.
-    pub host_keys: Vec<String>,
-}
-
-/// What a grant is to say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewGrant {
-    /// A person's or group's name, or `*`.
-    pub to: String,
-    /// On which hosts.
-    pub hosts: HostPattern,
-    /// What.
-    pub allow: Actions,
-    /// The text of a list of commands, one a line.
-    pub commands: Option<String>,
-    /// Only from this network.
-    pub from: Option<IpNet>,
-    /// Only before this time.
-    pub until: Option<Time>,
-    /// Only at these hours (UTC).
-    pub between: Option<DailyWindow>,
-    /// A session ends after so many seconds.
-    pub max_session_s: Option<u64>,
-}
-
-/// What is to be decided: one proposal, or all steps of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decidable {
-    /// One.
-    Proposal(ProposalId),
-    /// All steps of a plan, in order.
-    Plan(PlanId),
-}
-
-impl std::str::FromStr for Decidable {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let plan = text.parse().map(Self::Plan);
-        plan.or_else(|_| text.parse().map(Self::Proposal)).map_err(|e| format!("{e}, or `pln_` for a plan"))
-    }
-}
-
-/// "The same bytes again in this session."
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgainWords {
-    /// So many times more.
-    pub times: u32,
-    /// For so many seconds.
-    pub within_s: u64,
-}
-
-/// A policy that comes with a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyText {
-    /// The file's name, for errors.
-    pub name: String,
-    /// What stands in it.
-    pub text: String,
-}
-
-/// Where vulnerabilities are looked up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OsvWord {
-    /// Nowhere.
-    #[default]
-    No,
-    /// In the folder that the broker's configuration names.
-    Default,
-    /// In this folder of the broker's machine.
-    Folder(String),
-}
-
-/// A scan as it is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewScan {
-    /// Built-in profiles.
-    pub profiles: Vec<String>,
-    /// Policies.
-    pub policies: Vec<PolicyText>,
-    /// Which hosts.
-    pub hosts: String,
-    /// The credential, if one is meant.
-    pub credential: Option<Name>,
-    /// Hosts at once.
-    pub parallel: Option<usize>,
-    /// Vulnerabilities.
-    pub osv: OsvWord,
-    /// The digest that must come out.
-    pub digest: Option<String>,
-}
-
-/// How a report is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReportWords {
-    /// `table`, `json`, `sarif`, `cyclonedx`, `junit` or `html`; `None`: what the caller's screen is for.
-    pub format: Option<String>,
-    /// Only this host.
-    pub host: Option<Name>,
-    /// Colours in tables.
-    pub colour: bool,
-    /// Columns of tables.
-    pub width: Option<u16>,
-}
 
 /// A verb with its words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +25,13 @@ pub struct ReportWords {
 #[allow(missing_docs)] // the verbs are the contract's; what they do is said in cli/grammar
 pub enum Command {
     Status,
+    Seal {
+        now: bool,
+    },
+    /// Answered while the vault is sealed; `new`: with the passphrase that is to be.
+    Unseal {
+        new: bool,
+    },
     UserAdd {
         name: Name,
         keys: Vec<String>,
@@ -258,7 +109,21 @@ pub enum Command {
         form: SecretForm,
         scope: ScopeWord,
     },
-    CredentialList,
+    CredentialAddCertificate {
+        name: Name,
+        username: Login,
+        validity: Validity,
+        scope: ScopeWord,
+    },
+    CredentialGenerate {
+        name: Name,
+        username: Login,
+        kind: KeyWord,
+        scope: ScopeWord,
+    },
+    CredentialList {
+        filter: CredentialFilter,
+    },
     CredentialShow {
         credential: CredentialRef,
     },
@@ -285,6 +150,92 @@ pub enum Command {
         credential: CredentialRef,
         host: Name,
         mine: bool,
+    },
+    CaCreate {
+        kind: KeyWord,
+    },
+    CaShow,
+    CaPublicKey {
+        principal: Option<Login>,
+    },
+    CaRotate {
+        step: RotateStep,
+    },
+    CaRetire,
+    CaRemove,
+    CredentialTest {
+        credential: CredentialRef,
+        host: Name,
+    },
+    CredentialInstall {
+        credential: CredentialRef,
+        host: Name,
+        using: Name,
+        dry_run: bool,
+    },
+    CredentialRotate {
+        credential: CredentialRef,
+        hosts: Vec<Name>,
+        skip: Vec<Name>,
+        abort: bool,
+        dry_run: bool,
+    },
+    CredentialWorkspaceDefault {
+        credential: CredentialRef,
+        attach: bool,
+    },
+    CredentialUses {
+        credential: CredentialRef,
+    },
+    WorkspaceAdd {
+        name: Name,
+    },
+    WorkspaceList,
+    WorkspaceShow {
+        name: Name,
+    },
+    WorkspaceRemove {
+        name: Name,
+        end_sessions: bool,
+    },
+    ReferenceAdd {
+        name: Name,
+        username: Login,
+        what: Fetched,
+        scope: ScopeWord,
+        reference: Reference,
+    },
+    ReferenceEdit {
+        credential: CredentialRef,
+        username: Option<Login>,
+        rename: Option<Name>,
+        what: Option<Fetched>,
+        place: PlaceChange,
+    },
+    SourceList,
+    SourceTest {
+        name: Name,
+        path: Option<RefPath>,
+        field: Option<Field>,
+        key: bool,
+    },
+    PersonalSeal,
+    PersonalUnseal,
+    PersonalSlots,
+    PersonalAsk {
+        key: Option<String>,
+    },
+    PersonalSlotAdd {
+        slot: SlotWord,
+    },
+    PersonalSlotRemove {
+        id: SlotId,
+    },
+    Unlock {
+        agent: Option<SlotId>,
+    },
+    Lock {
+        all: bool,
     },
     GrantAdd {
         grant: NewGrant,
@@ -401,6 +352,19 @@ pub enum Command {
         id: ScanId,
     },
     ScanProfiles,
+    ImportKnownHosts {
+        text: String,
+        add_hosts: bool,
+        agreed: super::Agreed,
+    },
+    VaultStatus,
+    VaultRotate {
+        root: bool,
+        shred: bool,
+        /// Whether somebody said yes to what `shred` destroys.
+        sure: bool,
+    },
+    Backup,
 }
 
 /// A digest as it is written.
@@ -455,6 +419,7 @@ impl Command {
     pub fn verb(&self) -> Verb {
         match self {
             Self::Status => Verb::Status,
+            Self::Seal { .. } | Self::Unseal { .. } => Verb::Seal,
             Self::UserAdd { .. } => Verb::UserAdd,
             Self::UserList | Self::UserShow { .. } => Verb::UserSee,
             Self::UserDisable { .. } | Self::UserEnable { .. } => Verb::UserDisable,
@@ -464,15 +429,36 @@ impl Command {
             Self::GroupAdd { .. } | Self::GroupRemove { .. } | Self::GroupJoin { .. } | Self::GroupLeave { .. } => Verb::GroupChange,
             Self::GroupList => Verb::GroupSee,
             Self::HostAdd { .. } | Self::HostEdit { .. } | Self::HostRemove { .. } => Verb::HostChange,
-            Self::HostProbe { .. } | Self::HostTrust { .. } => Verb::HostTrust,
+            Self::HostProbe { .. } | Self::HostTrust { .. } | Self::ImportKnownHosts { .. } => Verb::HostTrust,
             Self::HostList | Self::HostShow { .. } => Verb::HostSee,
             Self::CredentialAdd { scope: ScopeWord::Workspace, .. } => Verb::CredentialChange,
             Self::CredentialAdd { scope: ScopeWord::Personal, .. } => Verb::CredentialChangeOwn,
-            Self::CredentialList | Self::CredentialShow { .. } | Self::CredentialPublicKey { .. } => Verb::CredentialSee,
+            Self::CredentialAddCertificate { .. } => Verb::CredentialChange,
+            Self::CaCreate { .. } | Self::CaRotate { .. } | Self::CaRetire | Self::CaRemove => Verb::CaChange,
+            Self::CaShow | Self::CaPublicKey { .. } => Verb::CaSee,
+            Self::CredentialGenerate { scope: ScopeWord::Workspace, .. } => Verb::CredentialChange,
+            Self::CredentialGenerate { scope: ScopeWord::Personal, .. } => Verb::CredentialChangeOwn,
+            Self::CredentialList { .. } | Self::CredentialShow { .. } | Self::CredentialPublicKey { .. } => Verb::CredentialSee,
             // Which of the two it is depends on whose it turns out to be: the desk asks again.
-            Self::CredentialEdit { .. } | Self::CredentialDelete { .. } => Verb::CredentialChangeOwn,
+            Self::CredentialEdit { .. } | Self::CredentialDelete { .. } | Self::CredentialRotate { .. } => Verb::CredentialChangeOwn,
+            Self::CredentialTest { .. } | Self::CredentialInstall { .. } => Verb::CredentialTry,
+            Self::CredentialWorkspaceDefault { .. } => Verb::CredentialAttach,
+            Self::CredentialUses { .. } => Verb::CredentialChangeOwn,
             Self::CredentialAttach { mine: false, .. } | Self::CredentialDetach { mine: false, .. } => Verb::CredentialAttach,
             Self::CredentialAttach { mine: true, .. } | Self::CredentialDetach { mine: true, .. } => Verb::CredentialAttachMine,
+            Self::WorkspaceAdd { .. } | Self::WorkspaceRemove { .. } => Verb::WorkspaceChange,
+            Self::WorkspaceList | Self::WorkspaceShow { .. } => Verb::WorkspaceSee,
+            Self::ReferenceAdd { scope, .. } => super::sources::verb_of(*scope),
+            Self::ReferenceEdit { .. } => Verb::CredentialChangeOwn,
+            Self::SourceList => Verb::SourceSee,
+            Self::SourceTest { .. } => Verb::SourceTest,
+            Self::PersonalSlots | Self::PersonalAsk { .. } => Verb::PersonalSee,
+            Self::PersonalSeal | Self::PersonalUnseal | Self::PersonalSlotAdd { .. } | Self::PersonalSlotRemove { .. } => {
+                Verb::PersonalSeal
+            }
+            Self::Unlock { .. } => Verb::Unlock,
+            Self::Lock { all: false } => Verb::Lock,
+            Self::Lock { all: true } => Verb::LockAll,
             Self::GrantAdd { .. } | Self::GrantRemove { .. } => Verb::GrantChange,
             Self::GrantList => Verb::GrantSee,
             Self::GrantExplain { .. } => Verb::GrantExplain,
@@ -489,6 +475,9 @@ impl Command {
             Self::ScanPlan { .. } | Self::ScanRun { .. } | Self::ScanResume { .. } | Self::ScanCancel { .. } | Self::ScanRemove { .. } => {
                 Verb::ScanRun
             }
+            Self::VaultStatus => Verb::VaultSee,
+            Self::VaultRotate { .. } => Verb::VaultRotate,
+            Self::Backup => Verb::Backup,
             Self::ScanList { .. } | Self::ScanShow { .. } | Self::ScanDiff { .. } | Self::ScanEvaluate { .. } | Self::ScanProfiles => {
                 Verb::ScanSee
             }

@@ -4,15 +4,21 @@
 use rusqlite::Connection;
 
 use super::api::{Reply, Secrets};
-use super::command::{CredentialRef, ScopeWord, SecretForm, SudoChange};
+use super::authority::trust_line;
+use super::defaults::left_note;
 use super::desk::Call;
 use super::error::Error;
+use super::inventory::days;
 use super::rights::{Reach, Verb, change_of};
+use super::upkeep::open_rotation;
 use super::view::{CredentialView, Data, DeletedView, PublicKeyView, SudoSource};
-use crate::custody::{Edit, NewSecret, SudoEdit};
-use crate::model::{Credential, CredentialKind, EndReason, EventName, Form, Host, HostId, Login, Name, Scope, UserId};
+use super::words::{CredentialRef, ScopeWord, SecretForm, SudoChange};
+use crate::clock::Time;
+use crate::custody::{Edit, NewSecret, SudoEdit, judge_principal};
+use crate::model::{Credential, CredentialKind, EndReason, EventName, Form, Host, HostId, Login, Name, Scope, UserId, Validity};
+use crate::rotation::CA_COMMENT;
 use crate::secret::Secret;
-use crate::store::{self, credentials, sudo};
+use crate::store::{self, authorities, credentials, defaults, secret_ages, sudo};
 
 /// What is to become of a credential; `None` leaves it as it is.
 pub(super) struct Change {
@@ -20,6 +26,30 @@ pub(super) struct Change {
     pub(super) form: Option<SecretForm>,
     pub(super) rename: Option<Name>,
     pub(super) sudo: Option<SudoChange>,
+}
+
+impl Change {
+    /// The options that say it; a file is not known here.
+    fn words(&self) -> String {
+        let mut words = String::new();
+        if let Some(login) = &self.username {
+            words.push_str(&format!(" --username {login}"));
+        }
+        if let Some(name) = &self.rename {
+            words.push_str(&format!(" --rename {name}"));
+        }
+        words.push_str(match self.form {
+            Some(SecretForm::Password) => " --password",
+            Some(SecretForm::Key) => " --key FILE",
+            None => "",
+        });
+        words.push_str(match self.sudo {
+            Some(SudoChange::Set) => " --sudo-password",
+            Some(SudoChange::Remove) => " --no-sudo-password",
+            None => "",
+        });
+        words
+    }
 }
 
 impl Call<'_> {
@@ -41,24 +71,6 @@ impl Call<'_> {
         Ok(Reply::done(Data::Credential(self.credential_view(&added).await?), said).note(hint))
     }
 
-    pub(super) async fn credential_list(&self) -> Result<Reply, Error> {
-        let (workspace, eyes) = (self.workspace.clone(), self.eyes().await?);
-        let list = self
-            .parts
-            .store
-            .read(move |c| -> Result<Vec<CredentialView>, store::Error> {
-                let mut list = Vec::new();
-                for credential in credentials::visible(c, &workspace, eyes.me)? {
-                    if eyes.see(c, &credential)? {
-                        list.push(credential_view(c, &credential, &eyes.seen)?);
-                    }
-                }
-                Ok(list)
-            })
-            .await?;
-        Ok(Reply::of(Data::Credentials(list)))
-    }
-
     pub(super) async fn credential_show(&self, wanted: CredentialRef) -> Result<Reply, Error> {
         let credential = self.credential(wanted).await?;
         Ok(Reply::of(Data::Credential(self.credential_view(&credential).await?)))
@@ -66,19 +78,27 @@ impl Call<'_> {
 
     pub(super) async fn credential_public_key(&self, wanted: CredentialRef) -> Result<Reply, Error> {
         let credential = self.credential(wanted).await?;
-        match (credential.public_key, credential.fingerprint) {
+        let line = |key: String| match credential.kind {
+            CredentialKind::Certificate => format!("{} {CA_COMMENT}", trust_line(&credential.username, &key)),
+            _ => format!("{key} {}", credential.name),
+        };
+        match (credential.public_key.map(line), credential.fingerprint) {
             (Some(public_key), Some(fingerprint)) => {
                 Ok(Reply::of(Data::PublicKey(PublicKeyView { name: credential.name, fingerprint, public_key })))
             }
             _ => Err(Error::unfit(
-                format!("credential {} is a password and has no public key", credential.name),
+                format!("credential {} is of the kind {} and has no public key that stands", credential.name, credential.kind),
                 "see which are keys: keyward credential list",
             )),
         }
     }
 
     pub(super) async fn credential_edit(&self, wanted: CredentialRef, change: Change, secrets: Secrets) -> Result<Reply, Error> {
+        self.one_is_meant(&wanted, "edit", &change.words()).await?;
         let credential = self.credential_to_change(wanted).await?;
+        if let (CredentialKind::Certificate, Some(login)) = (credential.kind, &change.username) {
+            judge_principal(login).map_err(crate::custody::Error::from)?;
+        }
         let Change { username, form, rename, sudo: sudo_change } = change;
         let (secret, sudo) = match (form, sudo_change) {
             (None, None) if username.is_none() && rename.is_none() => {
@@ -122,26 +142,37 @@ impl Call<'_> {
         }
         let edit = Edit { name: rename, username, secret, sudo };
         let edited = self.parts.custody.edit_credential(credential.id, edit, move |c| event.credential(c)).await?;
-        let said = format!("credential {} changed", edited.name);
+        let said = format!("{} credential {} changed", edited.scope, edited.name);
         Ok(Reply::done(Data::Credential(self.credential_view(&edited).await?), said))
     }
 
     pub(super) async fn credential_delete(&self, wanted: CredentialRef, end_sessions: bool) -> Result<Reply, Error> {
+        self.one_is_meant(&wanted, "delete", if end_sessions { " --end-sessions" } else { "" }).await?;
         let credential = self.credential_to_change(wanted).await?;
         let event = self.event(EventName::CredentialDeleted).credential(&credential);
-        let deleted = self.parts.custody.delete_credential(credential.id, event).await?;
+        let ended = self.event(EventName::RotationEnded).credential(&credential).because("the credential was deleted");
+        let deleted = self.parts.custody.delete_credential(credential.id, event, ended).await?;
         if end_sessions {
             for session in &deleted.live {
                 self.parts.sessions.end(*session, EndReason::Ended);
             }
         }
         let name = credential.name.clone();
-        let said = format!("credential {name} deleted");
-        let view = DeletedView { name, shredded: deleted.shredded, live_sessions: deleted.live, ended: end_sessions };
+        let said = format!("{} credential {name} deleted", credential.scope);
+        let left_bare = self.names_of_seen(&deleted.left_bare).await?;
+        let bare = left_note(&left_bare);
+        let view = DeletedView { name, shredded: deleted.shredded, live_sessions: deleted.live, ended: end_sessions, left_bare };
         let live = view.live_sessions.iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut reply = Reply::done(Data::Deleted(view), said);
+        reply.notes.extend(bare);
+        if let Some(dropped) = &deleted.rotation {
+            let hosts = self.names_of_seen(&dropped.hosts).await?;
+            reply = reply.note(dropped_note(&credential, dropped.key.as_deref(), &hosts));
+        }
         if !deleted.shredded {
-            reply = reply.note("a reader holds the write-ahead log: the sealed bytes leave the files with the next checkpoint");
+            reply = reply.note(
+                "shred pending: something reads the database, and the sealed bytes leave the write-ahead log when it has ended, see keyward vault status",
+            );
         }
         Ok(match (live.as_slice(), end_sessions) {
             ([], _) => reply,
@@ -152,6 +183,7 @@ impl Call<'_> {
 
     pub(super) async fn credential_attach(&self, wanted: CredentialRef, host: Name, mine: bool) -> Result<Reply, Error> {
         let host = self.host(host).await?;
+        self.one_is_meant(&wanted, "attach", &format!(" --host {}{}", host.name, if mine { " --mine" } else { "" })).await?;
         let credential = self.credential(wanted).await?;
         // Whoever may bind a workspace's secret to a machine of their choice would get to read it there.
         if mine && matches!(credential.scope, Scope::Workspace(_)) && self.reach_of(Verb::CredentialAttach) != Reach::All {
@@ -163,15 +195,16 @@ impl Call<'_> {
             }
         }
         self.attach(&credential, &host, mine).await?;
-        let said = format!("credential {} attached to {} {}", credential.name, host.name, whom(mine));
+        let said = format!("{} credential {} attached to {} {}", credential.scope, credential.name, host.name, whom(mine));
         Ok(Reply::done(Data::Host(self.view(&host).await?), said))
     }
 
     pub(super) async fn credential_detach(&self, wanted: CredentialRef, host: Name, mine: bool) -> Result<Reply, Error> {
         let host = self.host(host).await?;
+        self.one_is_meant(&wanted, "detach", &format!(" --host {}{}", host.name, if mine { " --mine" } else { "" })).await?;
         let credential = self.credential(wanted).await?;
         self.detach(&credential, &host, mine).await?;
-        let said = format!("credential {} detached from {} {}", credential.name, host.name, whom(mine));
+        let said = format!("{} credential {} detached from {} {}", credential.scope, credential.name, host.name, whom(mine));
         Ok(Reply::done(Data::Host(self.view(&host).await?), said))
     }
 
@@ -213,7 +246,35 @@ impl Call<'_> {
         found.ok_or_else(|| Error::no_such("credential", wanted.name, "credential list"))
     }
 
-    async fn credential_to_change(&self, wanted: CredentialRef) -> Result<Credential, Error> {
+    /// Refuses a name that the caller's own credential and the workspace's both have, unless it was said whose is meant: what takes
+    /// away or changes the one must not hit the other the next time. `verb` and `more` stand around the name in what can be pasted.
+    pub(super) async fn one_is_meant(&self, wanted: &CredentialRef, verb: &str, more: &str) -> Result<(), Error> {
+        if wanted.scope.is_some() {
+            return Ok(());
+        }
+        let (own, shared, name, eyes) = (self.own(), self.shared(), wanted.name.clone(), self.eyes().await?);
+        let both = self
+            .parts
+            .store
+            .read(move |c| -> Result<bool, store::Error> {
+                match (credentials::by_name(c, &own, &name)?, credentials::by_name(c, &shared, &name)?) {
+                    (Some(_), Some(shared)) => eyes.see(c, &shared),
+                    _ => Ok(false),
+                }
+            })
+            .await?;
+        if !both {
+            return Ok(());
+        }
+        let name = &wanted.name;
+        let words = |scope: ScopeWord| format!("keyward credential {verb} {name}{more}{}", scope.flag());
+        Err(Error::unfit(
+            format!("you have a credential named {name}, and so has the workspace: say which is meant"),
+            format!("yours: {}; the workspace's: {}", words(ScopeWord::Personal), words(ScopeWord::Workspace)),
+        ))
+    }
+
+    pub(super) async fn credential_to_change(&self, wanted: CredentialRef) -> Result<Credential, Error> {
         let credential = self.credential(wanted).await?;
         let verb = change_of(&credential);
         if self.reach_of(verb) == Reach::No {
@@ -222,13 +283,15 @@ impl Call<'_> {
         Ok(credential)
     }
 
-    async fn credential_view(&self, credential: &Credential) -> Result<CredentialView, Error> {
+    pub(super) async fn credential_view(&self, credential: &Credential) -> Result<CredentialView, Error> {
         let seen: Vec<HostId> = self.visible_hosts().await?.iter().map(|h| h.id).collect();
-        let credential = credential.clone();
-        Ok(self.parts.store.read(move |c| credential_view(c, &credential, &seen)).await?)
+        let (asked, now) = (credential.clone(), self.now());
+        let view = self.parts.store.read(move |c| credential_view(c, &asked, &seen, now)).await?;
+        let shown = self.with_places(vec![view], std::slice::from_ref(credential)).await?;
+        shown.into_iter().next().ok_or_else(|| Error::no_such("credential", &credential.name, "credential list"))
     }
 
-    fn scope(&self, word: ScopeWord) -> Scope {
+    pub(super) fn scope(&self, word: ScopeWord) -> Scope {
         match word {
             ScopeWord::Personal => self.own(),
             ScopeWord::Workspace => self.shared(),
@@ -244,11 +307,31 @@ impl Call<'_> {
     }
 }
 
+/// What is said of a rotation that ended because its credential was deleted.
+fn dropped_note(credential: &Credential, key: Option<&str>, hosts: &[Name]) -> String {
+    let login = &credential.username;
+    let ended = "the rotation that stood open ended with it";
+    match (hosts, key) {
+        ([], _) => format!("{ended}: no host has anything of it"),
+        (hosts, Some(key)) => {
+            format!(
+                "{ended}; take the line of this key out of ~{login}/.ssh/authorized_keys where it still is, on {}: {key}",
+                listed(hosts)
+            )
+        }
+        (hosts, None) => format!("{ended}; login {login} may have the password that it made, which nobody has, on {}", listed(hosts)),
+    }
+}
+
+pub(super) fn listed(names: &[Name]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
 fn whom(mine: bool) -> &'static str {
     if mine { "for you" } else { "for everybody" }
 }
 
-fn mine_flag(scope: &Scope) -> &'static str {
+pub(super) fn mine_flag(scope: &Scope) -> &'static str {
     match scope {
         Scope::Personal(_) => " --mine",
         Scope::Workspace(_) => "",
@@ -274,13 +357,27 @@ fn sudo_source(c: &Connection, credential: &Credential) -> Result<SudoSource, st
     Ok(match credential.kind {
         _ if sudo::has(c, credential.id)? => SudoSource::Own,
         CredentialKind::Password => SudoSource::SignIn,
-        CredentialKind::Key(_) => SudoSource::None,
+        CredentialKind::Key(_) | CredentialKind::Certificate | CredentialKind::Reference(_) => SudoSource::None,
     })
 }
 
 /// A member reads of a credential only the hosts that they may see.
-fn credential_view(c: &Connection, credential: &Credential, seen: &[HostId]) -> Result<CredentialView, store::Error> {
-    let hosts = credentials::hosts_of(c, credential.id)?.into_iter().filter(|(id, _)| seen.contains(id)).map(|(_, name)| name).collect();
+pub(super) fn credential_view(c: &Connection, credential: &Credential, seen: &[HostId], now: Time) -> Result<CredentialView, store::Error> {
+    let (mut hosts, mut default_on) = (Vec::new(), Vec::new());
+    for (host, name) in &credentials::hosts_of(c, credential.id)? {
+        if !seen.contains(host) || !defaults::is_in_use(c, *host, credential.id)? {
+            continue;
+        }
+        hosts.push(name.clone());
+        if credentials::chosen(c, *host, None)?.is_some_and(|chosen| chosen.id == credential.id) {
+            default_on.push(name.clone());
+        }
+    }
+    let workspace_default = match &credential.scope {
+        Scope::Workspace(workspace) => defaults::of_workspace(c, workspace)?.is_some_and(|found| found.id == credential.id),
+        Scope::Personal(_) => false,
+    };
+    let secret_changed_at = secret_ages::changed_at(c, credential)?;
     Ok(CredentialView {
         id: credential.id,
         name: credential.name.clone(),
@@ -289,9 +386,20 @@ fn credential_view(c: &Connection, credential: &Credential, seen: &[HostId]) -> 
         kind: credential.kind.to_string(),
         fingerprint: credential.fingerprint.clone(),
         sudo_password: sudo_source(c, credential)?,
+        validity_s: match credential.kind {
+            CredentialKind::Certificate => authorities::validity(c, credential.id)?.map(Validity::seconds),
+            _ => None,
+        },
+        reference: None,
+        sealed: store::slots::is_sealed(c, &credential.scope)?,
         hosts,
         updated_at: credential.updated_at,
         last_used_at: credential.last_used_at,
         created_at: credential.created_at,
+        rotation: open_rotation(c, credential.id, Some(seen))?,
+        secret_changed_at,
+        age_days: days(secret_changed_at, now),
+        default_on,
+        workspace_default,
     })
 }

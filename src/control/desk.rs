@@ -11,13 +11,15 @@ use super::api::{Caller, Door, Reply, Secrets};
 use super::command::Command;
 use super::error::Error;
 use super::rights::{Reach, Verb};
+use super::sealed::Sealing;
 use super::view::ProgressView;
 use crate::approvals::{self, Approvals};
 use crate::audit::Log;
 use crate::authz::Guard;
 use crate::clock::{Clock, Time};
 use crate::custody::Custody;
-use crate::model::{Address, DEFAULT_WORKSPACE, Event, EventName, Name, Scope, User};
+use crate::model::{Address, DEFAULT_WORKSPACE, Event, EventName, Name, Role, Scope, User};
+use crate::rotation::Rotations;
 use crate::scans::Scans;
 use crate::sessions::Registry;
 use crate::store::{self, Store, users};
@@ -36,6 +38,10 @@ pub enum Piece {
     Report(String),
     /// How a scan goes.
     Progress(ProgressView),
+    /// What was done just now, in one line.
+    Step(String),
+    /// A piece of a file, to be written as it stands.
+    Bytes(Vec<u8>),
 }
 
 /// What `status` and `ssh-config` say about the daemon.
@@ -53,6 +59,8 @@ pub struct Facts {
     pub vault: String,
     /// Leases that are open now.
     pub leases: Arc<AtomicU64>,
+    /// Where the anchor lies, which tells of a database that was put back.
+    pub anchor: PathBuf,
 }
 
 /// What the desk works with.
@@ -74,14 +82,16 @@ pub struct Parts {
     pub approvals: Approvals,
     /// Scans.
     pub scans: Scans,
+    /// Credentials on their hosts.
+    pub rotations: Rotations,
     /// How hosts are dialled, for `host trust`.
     pub target: target::Config,
-    /// The key that signs checkpoints.
-    pub verify_key: [u8; 32],
     /// The checkpoint file.
     pub checkpoints: PathBuf,
     /// About the daemon.
     pub facts: Facts,
+    /// Wanted by `seal`; the daemon listens.
+    pub seal: Sealing,
 }
 
 /// The desk. Clones are the same one.
@@ -100,6 +110,8 @@ pub(super) struct Call<'a> {
     pub(super) door: Door,
     /// The client's address, where there is one.
     pub(super) client: Option<SocketAddr>,
+    /// How the command is called in refusals.
+    pub(super) called: &'static str,
 }
 
 impl Desk {
@@ -117,13 +129,18 @@ impl Desk {
     /// # Errors
     /// Why it was not done; then nothing was changed, unless the error says what was.
     pub async fn handle(&self, caller: Caller, command: Command, secrets: Secrets, out: &Output) -> Result<Reply, Error> {
-        let verb = command.verb();
-        let user = caller.user;
+        let (verb, called) = (command.verb(), command.called());
+        let (user, workspace, now) = (caller.user, caller.workspace.clone(), self.0.clock.now());
         let read = move |c: &rusqlite::Connection| -> Result<_, store::Error> {
             let keys = users::keys_of(c, user)?.into_iter().map(|k| k.fingerprint).collect::<Vec<_>>();
-            Ok((store::state::read(c)?, users::by_id(c, user)?, keys))
+            let actor = users::by_id(c, user)?;
+            let there = match &actor {
+                Some(actor) => super::workspaces::is_there(c, &workspace, actor.role, actor.id, now)?,
+                None => false,
+            };
+            Ok((store::state::read(c)?, actor, keys, there))
         };
-        let (state, actor, keys) = self.0.store.read(read).await?;
+        let (state, actor, keys, there) = self.0.store.read(read).await?;
         // A role or a key that somebody wrote into the database must not count, nor one that was there only while the caller signed
         // in: it is this snapshot that has to verify. What tells an operator about it still works.
         if !matches!(verb, Verb::Status | Verb::AuditVerify) {
@@ -134,7 +151,7 @@ impl Desk {
             return Err(Error::KeyGone);
         }
         let name = actor.name.clone();
-        let answer = match self.0.admit(actor, &caller, verb) {
+        let answer = match self.0.admit(actor, &caller, (verb, called), there) {
             Ok(call) => Box::pin(call.answer(command, secrets, out)).await,
             Err(refused) => Err(refused),
         };
@@ -189,16 +206,16 @@ fn default_workspace() -> Result<Name, Error> {
 }
 
 impl Parts {
-    fn admit(&self, actor: User, caller: &Caller, verb: Verb) -> Result<Call<'_>, Error> {
+    fn admit(&self, actor: User, caller: &Caller, (verb, called): (Verb, &'static str), there: bool) -> Result<Call<'_>, Error> {
         if actor.disabled {
             return Err(Error::Disabled);
         }
-        if caller.workspace.as_str() != DEFAULT_WORKSPACE {
+        if !there {
             return Err(Error::NoWorkspace(caller.workspace.clone()));
         }
         let reach = verb.reach(actor.role);
         if reach == Reach::No {
-            return Err(Error::Forbidden { verb: verb.as_str(), role: actor.role, why: None });
+            return Err(Error::Forbidden { verb: called, role: actor.role, why: None, admins: verb.reach(Role::Admin) != Reach::No });
         }
         Ok(Call {
             parts: self,
@@ -208,6 +225,7 @@ impl Parts {
             key: caller.key.clone(),
             door: caller.door,
             client: caller.client,
+            called,
         })
     }
 }
@@ -216,6 +234,8 @@ impl Call<'_> {
     async fn answer(self, command: Command, secrets: Secrets, out: &Output) -> Result<Reply, Error> {
         match command {
             Command::Status => self.status().await,
+            Command::Seal { now } => self.seal(now).await,
+            Command::Unseal { .. } => Err(self.not_sealed()),
             Command::UserAdd { name, keys, role, uid } => self.user_add(name, &keys, role, uid).await,
             Command::UserList => self.user_list().await,
             Command::UserShow { name } => self.user_show(name).await,
@@ -231,7 +251,7 @@ impl Call<'_> {
             Command::GroupJoin { group, user } => self.group_member(group, user, true).await,
             Command::GroupLeave { group, user } => self.group_member(group, user, false).await,
             Command::HostAdd { name, address, credential, tags, host_keys, trust_first_use } => {
-                self.host_add(super::hosts::NewHost { name, address, credential, tags, host_keys, trust_first_use }).await
+                self.host_add(super::hosts::NewHost { name, address, credential, tags, host_keys, trust_first_use, source: "given" }).await
             }
             Command::HostList => self.host_list().await,
             Command::HostShow { name } => self.host_show(name).await,
@@ -240,7 +260,11 @@ impl Call<'_> {
             Command::HostProbe { name } => self.host_probe(name).await,
             Command::HostTrust { name, fingerprints } => self.host_trust(name, fingerprints).await,
             Command::CredentialAdd { name, username, form, scope } => self.credential_add(name, username, form, scope, secrets).await,
-            Command::CredentialList => self.credential_list().await,
+            Command::CredentialAddCertificate { name, username, validity, scope } => {
+                self.credential_add_certificate(name, username, validity, scope).await
+            }
+            Command::CredentialGenerate { name, username, kind, scope } => self.credential_generate(name, username, kind, scope).await,
+            Command::CredentialList { filter } => self.credential_list(filter).await,
             Command::CredentialShow { credential } => self.credential_show(credential).await,
             Command::CredentialPublicKey { credential } => self.credential_public_key(credential).await,
             Command::CredentialEdit { credential, username, form, rename, sudo } => {
@@ -250,6 +274,41 @@ impl Call<'_> {
             Command::CredentialDelete { credential, end_sessions } => self.credential_delete(credential, end_sessions).await,
             Command::CredentialAttach { credential, host, mine } => self.credential_attach(credential, host, mine).await,
             Command::CredentialDetach { credential, host, mine } => self.credential_detach(credential, host, mine).await,
+            Command::CaCreate { kind } => self.ca_create(kind).await,
+            Command::CaShow => self.ca_show().await,
+            Command::CaPublicKey { principal } => self.ca_public_key(principal).await,
+            Command::CaRotate { step } => self.ca_rotate(step).await,
+            Command::CaRetire => self.ca_retire().await,
+            Command::CaRemove => self.ca_remove().await,
+            Command::CredentialTest { credential, host } => self.credential_test(credential, host).await,
+            Command::CredentialInstall { credential, host, using, dry_run } => {
+                self.credential_install(credential, host, using, dry_run).await
+            }
+            Command::CredentialRotate { credential, hosts, skip, abort, dry_run } => {
+                self.credential_rotate(super::upkeep::Rotate { credential, hosts, skip, abort, dry_run }, out).await
+            }
+            Command::CredentialWorkspaceDefault { credential, attach } => self.credential_workspace_default(credential, attach).await,
+            Command::CredentialUses { credential } => self.credential_uses(credential).await,
+            Command::WorkspaceAdd { name } => self.workspace_add(name).await,
+            Command::WorkspaceList => self.workspace_list().await,
+            Command::WorkspaceShow { name } => self.workspace_show(name).await,
+            Command::WorkspaceRemove { name, end_sessions } => self.workspace_remove(name, end_sessions).await,
+            Command::ReferenceAdd { name, username, what, scope, reference } => {
+                self.reference_add(super::sources::NewReference { name, username, what, scope, reference }).await
+            }
+            Command::ReferenceEdit { credential, username, rename, what, place } => {
+                self.reference_edit(credential, super::sources::ReferenceChange { username, rename, what, place }).await
+            }
+            Command::SourceList => self.source_list().await,
+            Command::SourceTest { name, path, field, key } => self.source_test(name, path, field, key).await,
+            Command::PersonalSeal => self.personal_seal(secrets).await,
+            Command::PersonalUnseal => self.personal_unseal().await,
+            Command::PersonalSlots => self.personal_slots().await,
+            Command::PersonalAsk { key } => self.personal_ask(key).await,
+            Command::PersonalSlotAdd { slot } => self.personal_slot_add(slot, secrets).await,
+            Command::PersonalSlotRemove { id } => self.personal_slot_remove(id).await,
+            Command::Unlock { agent } => self.unlock(agent, secrets).await,
+            Command::Lock { all } => self.lock(all).await,
             Command::GrantAdd { grant } => self.grant_add(grant).await,
             Command::GrantList => self.grant_list().await,
             Command::GrantRemove { id } => self.grant_remove(id).await,
@@ -287,7 +346,11 @@ impl Call<'_> {
                 self.scan_evaluate(id, profiles, policies, osv, report, out).await
             }
             Command::ScanRemove { id } => self.scan_remove(id).await,
+            Command::ImportKnownHosts { text, add_hosts, agreed } => self.import_known_hosts(&text, add_hosts, agreed).await,
             Command::ScanProfiles => Ok(Self::scan_profiles()),
+            Command::VaultStatus => self.vault_status().await,
+            Command::VaultRotate { root, shred, sure } => self.vault_rotate(root, shred, sure, out).await,
+            Command::Backup => self.backup(out).await,
         }
     }
 
@@ -308,7 +371,8 @@ impl Call<'_> {
 
     /// Refused, for a reason that is not in the table alone.
     pub(super) fn forbidden(&self, verb: Verb, why: &'static str) -> Error {
-        Error::Forbidden { verb: verb.as_str(), role: self.actor.role, why: Some(why) }
+        let admins = verb.reach(Role::Admin) != Reach::No;
+        Error::Forbidden { verb: self.called, role: self.actor.role, why: Some(why), admins }
     }
 
     /// Where credentials of the workspace belong to.

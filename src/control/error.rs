@@ -3,7 +3,7 @@
 use super::keys;
 use crate::fault::{Fault, Kind};
 use crate::model::{Name, Role};
-use crate::{approvals, audit, custody, scans, store, target};
+use crate::{approvals, audit, custody, rotation, scans, store, target};
 
 /// Why a verb was not done.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,8 @@ pub enum Error {
         role: Role,
         /// What in particular, if the verb itself would be allowed.
         why: Option<&'static str>,
+        /// Whether an admin may do it.
+        admins: bool,
     },
     /// There is no such thing for this caller.
     #[error("there is no {what} `{name}`")]
@@ -102,6 +104,9 @@ pub enum Error {
     /// The desk of scans refused.
     #[error(transparent)]
     Scans(#[from] scans::Error),
+    /// A credential was not tried, installed or rotated.
+    #[error(transparent)]
+    Rotation(#[from] rotation::Error),
     /// The witness could not write.
     #[error(transparent)]
     Audit(#[from] audit::Error),
@@ -141,6 +146,7 @@ impl Fault for Error {
             Self::Signature(_) => Kind::Invalid,
             Self::Approvals(e) => e.kind(),
             Self::Scans(e) => e.kind(),
+            Self::Rotation(e) => e.kind(),
             Self::Audit(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Custody(e) => e.kind(),
@@ -152,8 +158,11 @@ impl Fault for Error {
         match self {
             Self::UnknownUid(uid) => Some(format!("an owner enters you: keyward user add NAME --uid {uid}")),
             Self::UnknownCaller | Self::Disabled => Some("ask whoever runs this broker".to_owned()),
-            Self::NoWorkspace(_) => Some("leave --workspace out: the workspace is `default`".to_owned()),
+            Self::NoWorkspace(_) => Some("see what there is: keyward workspace list".to_owned()),
             Self::Forbidden { verb: "credential attach", .. } => Some("for yourself alone: add --mine".to_owned()),
+            Self::Forbidden { admins: false, .. } | Self::Forbidden { role: Role::Admin, .. } => {
+                Some("ask an owner of this broker".to_owned())
+            }
             Self::Forbidden { .. } => Some("ask an owner or an admin of this broker".to_owned()),
             Self::NoSuch { list, .. } => Some(format!("see what there is: keyward {list}")),
             Self::LastOwner(_) => Some("make another owner first: keyward user add NAME --role owner --key FILE".to_owned()),
@@ -174,6 +183,7 @@ impl Fault for Error {
             )),
             Self::Approvals(e) => e.hint(),
             Self::Scans(e) => e.hint(),
+            Self::Rotation(e) => e.hint(),
             Self::Audit(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Custody(e) => e.hint(),

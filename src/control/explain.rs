@@ -11,7 +11,7 @@ use super::sight::facts;
 use super::view::{ConsideredView, Data, ExplainedView, PERSONAL, action_word};
 use crate::authz::{self, Considered, Judgement};
 use crate::model::{Action, Actions, Credential, Name};
-use crate::store::{self, credentials};
+use crate::store::{self, defaults};
 
 /// From where, if nobody says: this machine.
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -29,12 +29,10 @@ impl Call<'_> {
             .parts
             .store
             .read(move |c| -> Result<_, store::Error> {
-                let own = credentials::chosen(c, asked.id, Some(user.id))?;
-                let credential = if own.is_some() { own } else { credentials::chosen(c, asked.id, None)? };
-                Ok((facts(c, user.id, &asked)?, credential, Subjects::read(c)?))
+                Ok((facts(c, user.id, &asked)?, defaults::taken(c, &asked, user.id)?.unzip(), Subjects::read(c)?))
             })
             .await?;
-        let (Some(facts), credential, subjects) = read else { return Err(Error::no_such("user", user.name, "user list")) };
+        let (Some(facts), (credential, chosen), subjects) = read else { return Err(Error::no_such("user", user.name, "user list")) };
         let judgement = authz::explain(&facts, from, now, now);
         let (allowed, reason) = verdict(&judgement, action, credential.as_ref(), &host.name);
         let missing = judgement.result.is_ok() && credential.is_none();
@@ -64,6 +62,7 @@ impl Call<'_> {
             commands: reach.commands,
             ends_at: reach.ends_at,
             credential: credential.as_ref().map(shown),
+            credential_source: chosen.map(|chosen| chosen.as_str().to_owned()),
             grants,
         }));
         if missing {

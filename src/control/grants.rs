@@ -6,11 +6,11 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::api::Reply;
-use super::command::NewGrant;
 use super::desk::Call;
 use super::error::Error;
 use super::rights::Reach;
 use super::view::{Data, GrantView};
+use super::words::NewGrant;
 use crate::model::{Action, Event, EventName, Grant, GrantId, GroupId, HostPattern, Name, Subject, UserId};
 use crate::store::{self, grants, hosts, users};
 
@@ -78,7 +78,9 @@ impl Call<'_> {
 
     pub(super) async fn grant_remove(&self, id: GrantId) -> Result<Reply, Error> {
         let found = self.parts.store.read(move |c| -> Result<_, store::Error> { Ok((grants::by_id(c, id)?, Subjects::read(c)?)) }).await?;
-        let (Some(grant), subjects) = found else { return Err(Error::no_such("grant", id, "grant list")) };
+        let (Some(grant), subjects) = (found.0.filter(|grant| grant.workspace == self.workspace), found.1) else {
+            return Err(Error::no_such("grant", id, "grant list"));
+        };
         let event = self.grant_event(EventName::GrantRemoved, &grant, &subjects.name(&grant.to));
         let removed = self
             .parts

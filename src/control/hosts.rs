@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::api::Reply;
-use super::command::{CredentialRef, HostChange, ScopeWord};
 use super::desk::Call;
 use super::error::Error;
 use super::keys;
 use super::sight::host_view;
 use super::view::{Data, HostView};
+use super::words::{CredentialRef, HostChange, ScopeWord};
 use crate::model::{Address, Credential, Event, EventName, Host, HostKey, Name, Scope};
 use crate::store::{self, credentials, grants, hosts};
 
@@ -24,12 +24,14 @@ pub(super) struct NewHost {
     pub(super) tags: BTreeMap<String, String>,
     pub(super) host_keys: Vec<String>,
     pub(super) trust_first_use: bool,
+    /// Where its keys come from: `given`, `known_hosts`.
+    pub(super) source: &'static str,
 }
 
 impl Call<'_> {
     pub(super) async fn host_add(&self, new: NewHost) -> Result<Reply, Error> {
         check_tags(&new.tags)?;
-        let pins = self.pins(&new.host_keys, "given")?;
+        let pins = self.pins(&new.host_keys, new.source)?;
         // Looked up before the host is made: a wrong name changes nothing.
         let credential = match new.credential {
             Some(name) => Some(self.default_credential(name).await?),
@@ -48,17 +50,7 @@ impl Call<'_> {
         let mut events =
             vec![self.event(EventName::HostAdded).host(&host).with("address", &host.address).with("trust_first_use", host.trust_first_use)];
         events.extend(host.host_keys.iter().map(|k| self.pin_event(&host, k)));
-        let made = host.clone();
-        let added = self
-            .parts
-            .log
-            .change(move |c| -> Result<((), Vec<Event>), store::Error> {
-                hosts::insert(c, &made)?;
-                Ok(((), events))
-            })
-            .await?;
-        added.into_inner();
-        self.parts.guard.ring();
+        self.parts.custody.add_host(host.clone(), events).await?;
         if let Some(credential) = &credential {
             self.attach(credential, &host, is_personal(credential))
                 .await

@@ -4,41 +4,64 @@
 mod agents;
 mod api;
 mod audit;
+mod authority;
+mod backup;
+mod called;
 mod command;
 mod credentials;
+mod defaults;
 mod desk;
 mod error;
 mod explain;
+mod generate;
 mod grants;
 mod groups;
 mod hosts;
+mod imports;
+mod inventory;
 mod keys;
+mod personal;
 mod proposals;
 mod rights;
 mod scans;
+mod sealed;
 mod sessions;
 mod sight;
+mod sources;
 mod status;
 mod trust;
+mod upkeep;
 mod users;
+mod vault;
 mod view;
 pub mod wire;
+mod words;
+mod workspaces;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use api::{Caller, Door, Problem, Reply, Secrets};
-pub use command::{
-    AgainWords, Command, CredentialRef, Decidable, Digest, HostChange, NewGrant, NewScan, OsvWord, PolicyText, ReportWords, ScopeWord,
-    SecretForm, SudoChange,
-};
+pub use authority::RotateStep;
+pub use command::{Command, Digest};
 pub use desk::{Desk, Facts, Output, Parts, Piece};
 pub use error::Error;
+pub use generate::KeyWord;
+pub use imports::Agreed;
+pub use inventory::{CredentialFilter, CredentialSort};
 pub use keys::{is_key_type, looks_private};
 pub use rights::{Reach, Verb};
+pub use sealed::{SealedView, Sealing, Wants};
 pub use view::{
-    AgentView, AllowanceView, CanonicalView, ConsideredView, CredentialView, Data, DeletedView, EntryView, ExplainedView, ExportedView,
-    FinishedView, GrantView, GroupView, HostDiffView, HostView, KeyView, OutputView, PERSONAL, PlanView, PlannedProbeView, ProbedKey,
-    ProbedView, ProgressView, ProposalView, PublicKeyView, ScanDiffView, ScanPlanView, ScanView, ScannedView, SessionView, SshConfigView,
-    StatusView, SudoSource, UserView, VerdictView,
+    AgentView, AllowanceView, AnchorView, AuthorityKeyView, AuthorityView, BackupView, CanonicalView, ConsideredView, CredentialView, Data,
+    DeletedView, EntryView, ExplainedView, ExportedView, FinishedView, FormerRootView, GeneratedView, GrantView, GroupView, HostDiffView,
+    HostView, InstalledView, KekView, KeyView, KnownHostAction, KnownHostStep, KnownHostsView, OpenRotationView, OutputView, PERSONAL,
+    PendingView, PeopleView, PlanView, PlannedProbeView, ProbedKey, ProbedView, ProgressView, ProposalView, PublicKeyView, ReferenceView,
+    RootView, RotatedView, RotatingHostView, RotationView, ScanDiffView, ScanPlanView, ScanView, ScannedView, SealedScopeView, SessionView,
+    SlotView, SourceTestedView, SourceView, SshConfigView, StatusView, StepView, SudoSource, TestedView, TrustLinesView, UnreadLine,
+    UserView, UsesView, VaultView, VerdictView, WorkspaceView,
+};
+pub use words::{
+    AgainWords, CredentialRef, Decidable, HostChange, NewGrant, NewScan, OsvWord, PlaceChange, PolicyText, ReportWords, ScopeWord,
+    SecretForm, SlotWord, SudoChange,
 };

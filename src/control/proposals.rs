@@ -6,11 +6,11 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 
 use super::api::Reply;
-use super::command::{AgainWords, Decidable};
 use super::desk::{Call, Desk};
 use super::error::Error;
 use super::rights::Reach;
 use super::view::{AllowanceView, CanonicalView, Data, OutputView, PlanView, ProposalView};
+use super::words::{AgainWords, Decidable};
 use crate::approvals::{self, Again, Allowance, Stream};
 use crate::model::{Act, ActDigest, AllowanceId, Approver, Means, PlanId, Principal, ProposalId, Stage, UserId, canonical};
 use crate::store::proposals::{self, ProposalRow};

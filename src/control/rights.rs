@@ -47,6 +47,7 @@ macro_rules! verbs {
 verbs! {
     //                                                 owner admin auditor member
     Status               "status":                      All   All   All   All;
+    Seal                 "seal":                        All   No    No    No;
     UserAdd              "user add":                    All   All   No    No;
     UserSee              "user list":                   All   All   All   Own;
     UserDisable          "user disable":                All   All   No    No;
@@ -63,6 +64,16 @@ verbs! {
     CredentialChangeOwn  "credential add":              Own   Own   Own   Own;
     CredentialAttach     "credential attach":           All   All   No    No;
     CredentialAttachMine "credential attach --mine":    Own   Own   Own   Own;
+    CaChange             "ca create":                   All   All   No    No;
+    CaSee                "ca show":                     All   All   All   Own;
+    CredentialTry        "credential test":             Own   Own   Own   Own;
+    SourceSee            "source list":                 All   All   All   Own;
+    SourceTest           "source test":                 All   All   No    No;
+    PersonalSeal         "personal seal":               Own   Own   Own   Own;
+    PersonalSee          "personal slots":              Own   Own   Own   Own;
+    Unlock               "unlock":                      Own   Own   Own   Own;
+    Lock                 "lock":                        Own   Own   Own   Own;
+    LockAll              "lock --all":                  All   All   No    No;
     GrantChange          "grant add":                   All   All   No    No;
     GrantSee             "grant list":                  All   All   All   Own;
     GrantExplain         "grant explain":               All   All   All   Own;
@@ -77,6 +88,11 @@ verbs! {
     ProposalDecide       "proposal approve":            Own   Own   Own   Own;
     ScanRun              "scan run":                    All   All   No    Own;
     ScanSee              "scan list":                   All   All   All   Own;
+    WorkspaceChange      "workspace add":               All   No    No    No;
+    WorkspaceSee         "workspace list":              All   All   All   Own;
+    VaultSee             "vault status":                All   All   All   No;
+    VaultRotate          "vault rotate":                All   No    No    No;
+    Backup               "backup":                      All   No    No    No;
 }
 
 /// Whether `actor`, for whom `verb` reaches so far, may use it on what is `owner`'s.
@@ -123,6 +139,7 @@ mod tests {
     /// The whole table once more, as letters: owner, admin, auditor, member. Who changes a right changes it twice.
     const EXPECTED: &[(&str, &str)] = &[
         ("status", "aaaa"),
+        ("seal", "a---"),
         ("user add", "aa--"),
         ("user list", "aaao"),
         ("user disable", "aa--"),
@@ -139,6 +156,16 @@ mod tests {
         ("credential add", "oooo"),
         ("credential attach", "aa--"),
         ("credential attach --mine", "oooo"),
+        ("ca create", "aa--"),
+        ("ca show", "aaao"),
+        ("credential test", "oooo"),
+        ("source list", "aaao"),
+        ("source test", "aa--"),
+        ("personal seal", "oooo"),
+        ("personal slots", "oooo"),
+        ("unlock", "oooo"),
+        ("lock", "oooo"),
+        ("lock --all", "aa--"),
         ("grant add", "aa--"),
         ("grant list", "aaao"),
         ("grant explain", "aaao"),
@@ -153,6 +180,11 @@ mod tests {
         ("proposal approve", "oooo"),
         ("scan run", "aa-o"),
         ("scan list", "aaao"),
+        ("workspace add", "a---"),
+        ("workspace list", "aaao"),
+        ("vault status", "aaa-"),
+        ("vault rotate", "a---"),
+        ("backup", "a---"),
     ];
 
     fn user(id: u8, role: Role) -> User {

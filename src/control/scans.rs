@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 use super::api::{Door, Reply};
-use super::command::{NewScan, OsvWord, PolicyText, ReportWords};
 use super::desk::{Call, Output, Piece};
 use super::error::Error;
 use super::rights::Reach;
@@ -15,6 +14,7 @@ use super::view::{
     ChangeView, CheckChangeView, Data, FinishedView, HostDiffView, PlannedHostView, PlannedPolicyView, PlannedProbeView, ProgressView,
     ScanDiffView, ScanPlanView, ScanView, ScannedView,
 };
+use super::words::{NewScan, OsvWord, PolicyText, ReportWords};
 use crate::model::{HostState, Role, ScanId};
 use crate::probes::Root;
 use crate::report::{self, Document, Format, Style};

@@ -11,6 +11,7 @@ use super::view::{Data, PERSONAL, SessionView};
 use crate::model::{EndReason, Event, EventName, SessionId};
 use crate::sessions::Live;
 use crate::store::sessions::{self, SessionRow};
+use crate::store::workspaces;
 
 /// The most sessions in one answer.
 const MOST: u32 = 10_000;
@@ -20,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Call<'_> {
     pub(super) async fn session_list(&self, live: bool, limit: u32) -> Result<Reply, Error> {
         let of = (self.reach != Reach::All).then_some(self.actor.id);
-        let rows = self.parts.store.read(move |c| sessions::list(c, of, live, limit.clamp(1, MOST))).await?;
+        let workspace = self.workspace.clone();
+        let rows = self.parts.store.read(move |c| sessions::list(c, Some(&workspace), of, live, limit.clamp(1, MOST))).await?;
         let living = self.living();
         Ok(Reply::of(Data::Sessions(rows.iter().map(|row| self.session_view(row, &living)).collect())))
     }
@@ -61,7 +63,12 @@ impl Call<'_> {
     /// A session that the caller may see.
     async fn session(&self, id: SessionId) -> Result<SessionRow, Error> {
         let reach = self.reach_of(Verb::SessionSee);
-        let found = self.parts.store.read(move |c| sessions::by_id(c, id)).await?;
+        // An id of another workspace is no id here.
+        let workspace = self.workspace.clone();
+        let read = move |c: &rusqlite::Connection| -> Result<_, crate::store::Error> {
+            if workspaces::has_session(c, &workspace, id)? { sessions::by_id(c, id) } else { Ok(None) }
+        };
+        let found = self.parts.store.read(read).await?;
         found.filter(|row| reaches(reach, &self.actor, row.session.user)).ok_or_else(|| Error::no_such("session", id, "session list"))
     }
 

@@ -8,7 +8,7 @@ use super::rights::{Reach, Verb, sees, sees_workspaces};
 use super::view::{HostView, PERSONAL};
 use crate::authz;
 use crate::model::{Credential, Host, HostId, Name, Scope, UserId};
-use crate::store::{self, credentials, grants, hosts, users};
+use crate::store::{self, credentials, defaults, grants, hosts, users};
 
 impl Call<'_> {
     /// A host that the caller may see; for all others the answer is the one for none.
@@ -97,7 +97,10 @@ impl Eyes {
     /// themselves alone is nobody else's choice.
     fn is_theirs(&self, c: &Connection, host: HostId, credential: &Credential) -> Result<bool, store::Error> {
         let chosen = |whose| credentials::chosen(c, host, whose).map(|found| found.is_some_and(|f| f.id == credential.id));
-        Ok(credentials::is_shared(c, host, credential.id)? || chosen(None)? || chosen(Some(self.me))?)
+        Ok(credentials::is_shared(c, host, credential.id)?
+            || chosen(None)?
+            || chosen(Some(self.me))?
+            || defaults::stands_in(c, host, credential.id)?)
     }
 }
 
@@ -105,12 +108,21 @@ pub(super) fn host_view(c: &Connection, host: &Host, eyes: &Eyes) -> Result<Host
     let me = eyes.me;
     let mut attached = Vec::new();
     for credential in credentials::bound_to(c, host.id)? {
+        if store::rotations::is_next(c, credential.id)? {
+            continue;
+        }
         let personal = matches!(credential.scope, Scope::Personal(_));
         // Of somebody else's own it is said that there is one; of the workspace's, a member sees what is there for them.
-        if personal || eyes.hosts == Reach::All || eyes.is_theirs(c, host.id, &credential)? {
+        let all = eyes.hosts == Reach::All && defaults::is_in_use(c, host.id, credential.id)?;
+        if personal || all || eyes.is_theirs(c, host.id, &credential)? {
             attached.push(credential);
         }
     }
+    // Where the host has a default of its own, the workspace's signs nobody in, and is not shown to who does not see it otherwise.
+    let workspace_default = match defaults::of_workspace(c, &host.workspace)? {
+        Some(found) if eyes.see(c, &found)? => Some(found),
+        _ => None,
+    };
     let shown = |cr: &Credential| if sees(me, &cr.scope) { cr.name.to_string() } else { PERSONAL.to_owned() };
     Ok(HostView {
         name: host.name.clone(),
@@ -123,6 +135,8 @@ pub(super) fn host_view(c: &Connection, host: &Host, eyes: &Eyes) -> Result<Host
         id: host.id,
         trust_first_use: host.trust_first_use,
         my_credential: credentials::chosen(c, host.id, Some(me))?.as_ref().map(shown),
+        workspace_credential: workspace_default.as_ref().map(shown),
+        credential_source: defaults::taken(c, host, me)?.map(|(_, chosen)| chosen.as_str().to_owned()),
         attached: attached.iter().map(shown).collect(),
         created_at: host.created_at,
     })

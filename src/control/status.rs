@@ -10,7 +10,7 @@ use super::error::Error;
 use super::rights::{Verb, reaches};
 use super::view::{Data, SshConfigView, StatusView};
 use crate::fault::Calling;
-use crate::model::{Name, User};
+use crate::model::{Name, Role, ScopeState, User};
 
 impl Desk {
     /// The hosts that a caller was granted, and how to reach them: what the ssh console shows to somebody who asks for nothing.
@@ -38,6 +38,7 @@ impl Desk {
 impl Call<'_> {
     pub(super) async fn status(&self) -> Result<Reply, Error> {
         let facts = &self.parts.facts;
+        let own = self.parts.custody.scope_state(self.actor.id).await?;
         Ok(Reply::of(Data::Status(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.now().since(facts.started_at).as_secs(),
@@ -46,12 +47,18 @@ impl Call<'_> {
             pending_proposals: u64::try_from(self.parts.approvals.pending()).unwrap_or(u64::MAX),
             audit_seq: self.parts.log.newest().await?,
             workspace: self.workspace.clone(),
-            vault: facts.vault.clone(),
+            vault: self.vault_word(),
             store_free_bytes: free(self.parts.store.path()),
             listen: facts.listen.clone(),
             host_keys: facts.host_keys.clone(),
             you: self.actor.name.clone(),
             role: self.actor.role,
+            // With few people, that somebody's scope is open tells who is there.
+            open_scopes: match self.actor.role {
+                Role::Owner | Role::Admin => self.parts.custody.open_scopes(),
+                _ => usize::from(own == ScopeState::Open),
+            },
+            personal: own.as_str().to_owned(),
         })))
     }
 
@@ -66,7 +73,8 @@ impl Call<'_> {
         let hosts = self.hosts_granted_to(person.id).await?.into_iter().map(|h| h.name).collect::<Vec<_>>();
         let (broker, port, certain) = address(&self.parts.facts);
         let none = hosts.is_empty();
-        let mut reply = Reply::of(Data::SshConfig(SshConfigView { user: person.name.clone(), broker, port, hosts }));
+        let mut reply =
+            Reply::of(Data::SshConfig(SshConfigView { user: person.name.clone(), workspace: self.workspace.clone(), broker, port, hosts }));
         if !certain {
             reply = reply.note("the broker listens on every address: put its name in the place of 127.0.0.1");
         }

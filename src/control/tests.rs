@@ -85,9 +85,20 @@ pub(crate) async fn world() -> World {
         target: crate::target::Config::default(),
         arrears: crate::sessions::Arrears::default(),
     };
+    let rotations = crate::rotation::Rotations::new(
+        crate::rotation::Parts {
+            rooms: rooms.clone(),
+            store: store.clone(),
+            log: log.clone(),
+            custody: custody.clone(),
+            clock: clock.clone(),
+        },
+        tokio::runtime::Handle::current(),
+    );
     let scan_parts = crate::scans::Parts { rooms, store: store.clone(), log: log.clone(), clock: clock.clone() };
     let scans = crate::scans::Scans::new(scan_parts, crate::scans::Config::default(), tokio::runtime::Handle::current());
     let desk = Desk::new(Parts {
+        rotations,
         approvals: approvals.clone(),
         scans: scans.clone(),
         store: store.clone(),
@@ -97,7 +108,6 @@ pub(crate) async fn world() -> World {
         clock,
         sessions: sessions.clone(),
         target: crate::target::Config::default(),
-        verify_key: vault.checkpoint_signer().public_key(),
         checkpoints: dir.path().join("checkpoints"),
         facts: Facts {
             started_at: Time::from_millis(0),
@@ -106,7 +116,9 @@ pub(crate) async fn world() -> World {
             host_keys: vec!["SHA256:x".to_owned()],
             vault: "unsealed".to_owned(),
             leases: Arc::new(AtomicU64::new(0)),
+            anchor: dir.path().join("anchor"),
         },
+        seal: crate::control::Sealing::default(),
     });
     World { _dir: dir, desk, store, log, approvals, scans, guard, sessions }
 }
@@ -481,7 +493,7 @@ async fn sessions_are_ended_by_their_owner_or_whoever_runs_the_broker() {
 }
 
 #[tokio::test]
-async fn there_is_one_workspace() {
+async fn a_workspace_that_is_not_there_is_said_not_to_be() {
     let w = world().await;
     let elsewhere = w.may_not("olga", "status --workspace lab").await;
     assert_eq!(elsewhere.kind(), Kind::NotFound);
@@ -503,3 +515,6 @@ async fn a_key_that_is_not_in_the_rows_that_verify_does_nothing() {
     assert!(matches!(call(Some("SHA256:intruder")).await, Err(Error::KeyGone)));
     assert!(call(None).await.is_ok(), "the local door vouches with the uid");
 }
+
+mod scopes;
+mod workspaces;

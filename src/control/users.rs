@@ -90,24 +90,26 @@ impl Call<'_> {
         let user = self.person_to_change(name, Verb::UserRemove).await?;
         let event = self.event(EventName::UserRemoved).with("user", &user.name);
         let said = format!("user {} removed, with their keys, grants and personal credentials", user.name);
+        let at = self.now();
         let removed = self
             .parts
             .log
             .change(move |c| -> Result<((), Vec<Event>), Error> {
                 keep_an_owner(c, &user)?;
                 users::remove(c, user.id)?;
+                crate::store::shreds::note(c, "a removed person", at)?;
                 Ok(((), vec![event]))
             })
             .await?;
         removed.into_inner();
         self.parts.guard.ring();
         // Their personal credentials' ciphertext leaves the files now, not some day.
-        let shredded = self.parts.store.checkpoint().await?;
+        let shredded = crate::store::shreds::settle(&self.parts.store).await?.count == 0;
         let reply = Reply::done(Data::Nothing, said);
         Ok(if shredded {
             reply
         } else {
-            reply.note("a reader holds the write-ahead log: their sealed credentials leave the files with the next checkpoint")
+            reply.note("something reads the database: their sealed credentials leave the write-ahead log when it has ended, see keyward vault status")
         })
     }
 

@@ -1,6 +1,8 @@
 //! What a caller gets to see, with the JSON keys of the contract. Views are made by the desk, which leaves out what this
 //! caller may not see; printing them adds nothing and hides nothing.
 
+mod vault;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -9,9 +11,15 @@ use serde_json::{Map, Value};
 use crate::audit::Lie;
 use crate::clock::Time;
 use crate::model::{
-    Action, Actions, AgentId, AgentLimits, AllowanceId, CredentialId, GrantId, HostId, HostKey, Login, Name, PlanId, ProposalId, Role,
-    RunState, ScanId, SessionId, Stage, UserId,
+    Action, Actions, AgentAsk, AgentId, AgentLimits, AllowanceId, CredentialId, GrantId, HostId, HostKey, Login, Name, PlanId, ProposalId,
+    Role, RunState, ScanId, SessionId, SlotId, Stage, UserId,
 };
+
+mod upkeep;
+
+pub use upkeep::{InstalledView, OpenRotationView, RotatingHostView, RotationView, StepView, TestedView};
+
+pub use vault::{AnchorView, BackupView, FormerRootView, KekView, PendingView, PeopleView, RootView, RotatedView, VaultView};
 
 /// The data of a reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +29,7 @@ pub enum Data {
     /// There is nothing to show.
     Nothing,
     Status(StatusView),
+    Sealed(super::sealed::SealedView),
     Users(Vec<UserView>),
     User(UserView),
     Keys(Vec<KeyView>),
@@ -32,12 +41,23 @@ pub enum Data {
     Credentials(Vec<CredentialView>),
     Credential(CredentialView),
     PublicKey(PublicKeyView),
+    Generated(GeneratedView),
+    Authority(AuthorityView),
+    TrustLines(TrustLinesView),
+    /// A recovery code, once.
+    SealedScope(SealedScopeView),
+    Slots(Vec<SlotView>),
+    /// What an agent is to sign: a step between two calls of a client, and nothing to print.
+    AgentAsks(Vec<AgentAsk>),
     Grants(Vec<GrantView>),
     Grant(GrantView),
     Explained(ExplainedView),
     Sessions(Vec<SessionView>),
     Session(SessionView),
     Deleted(DeletedView),
+    Uses(UsesView),
+    Workspaces(Vec<WorkspaceView>),
+    Workspace(WorkspaceView),
     Entries(Vec<EntryView>),
     Verdict(VerdictView),
     /// What is left to say after the entries themselves were streamed.
@@ -56,6 +76,16 @@ pub enum Data {
     ScanPlan(ScanPlanView),
     ScanDiff(ScanDiffView),
     Profiles(Vec<String>),
+    Tested(TestedView),
+    Installed(InstalledView),
+    Rotation(RotationView),
+    KnownHosts(KnownHostsView),
+    Sources(Vec<SourceView>),
+    SourceTested(SourceTestedView),
+    Vault(VaultView),
+    Rotated(RotatedView),
+    /// What is left to say after the file itself was streamed.
+    BackedUp(BackupView),
 }
 
 macro_rules! view {
@@ -66,6 +96,25 @@ macro_rules! view {
         pub struct $name { $($(#[$field_meta])* pub $field: $t,)* }
     };
 }
+
+mod personal;
+pub use personal::{SealedScopeView, SlotView};
+
+mod scans;
+pub(super) use scans::{ChangeView, CheckChangeView, PlannedHostView, PlannedPolicyView};
+pub use scans::{FinishedView, HostDiffView, PlannedProbeView, ProgressView, ScanDiffView, ScanPlanView, ScanView, ScannedView};
+
+mod certificates;
+pub use certificates::{AuthorityKeyView, AuthorityView, GeneratedView, TrustLinesView};
+
+mod imports;
+pub use imports::{KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
+
+mod scopes;
+pub use scopes::{UsesView, WorkspaceView};
+
+mod sources;
+pub use sources::{ReferenceView, SourceTestedView, SourceView};
 
 view! {
     /// `status`.
@@ -83,6 +132,10 @@ view! {
         host_keys: Vec<String>,
         you: Name,
         role: Role,
+        #[serde(default)]
+        open_scopes: usize,
+        #[serde(default)]
+        personal: String,
     }
 }
 
@@ -121,7 +174,8 @@ view! {
 }
 
 view! {
-    /// A host. `credential` is its default; `my_credential` the caller's own choice.
+    /// A host. `credential` is its default; `my_credential` the caller's own choice; `credential_source` says which of them, or
+    /// the `workspace_credential`, signs the caller in: `own`, `host`, `workspace`.
     HostView {
         name: Name,
         address: String,
@@ -133,6 +187,8 @@ view! {
         id: HostId,
         trust_first_use: bool,
         my_credential: Option<String>,
+        workspace_credential: Option<String>,
+        credential_source: Option<String>,
         #[serde(default)]
         attached: Vec<String>,
         created_at: Time,
@@ -191,10 +247,25 @@ view! {
         kind: String,
         fingerprint: Option<String>,
         sudo_password: SudoSource,
+        /// Of a certificate: for how long each is valid.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validity_s: Option<u16>,
+        /// Where it lies, if not here; for those who may change it.
+        #[serde(default)]
+        reference: Option<ReferenceView>,
+        /// Whether its owner sealed it, so that the root key alone does not open it.
+        #[serde(default)]
+        sealed: bool,
         hosts: Vec<Name>,
         updated_at: Time,
         last_used_at: Option<Time>,
         created_at: Time,
+        #[serde(default)]
+        rotation: Option<OpenRotationView>,
+        secret_changed_at: Time,
+        age_days: u64,
+        default_on: Vec<Name>,
+        workspace_default: bool,
     }
 }
 
@@ -248,6 +319,7 @@ view! {
         commands: Option<Vec<String>>,
         ends_at: Option<Time>,
         credential: Option<String>,
+        credential_source: Option<String>,
         grants: Vec<ConsideredView>,
     }
 }
@@ -278,6 +350,7 @@ view! {
         shredded: bool,
         live_sessions: Vec<SessionId>,
         ended: bool,
+        left_bare: Vec<Name>,
     }
 }
 
@@ -315,6 +388,7 @@ view! {
     /// `ssh-config`.
     SshConfigView {
         user: Name,
+        workspace: Name,
         broker: String,
         port: u16,
         hosts: Vec<Name>,
@@ -429,142 +503,4 @@ pub const PERSONAL: &str = "personal";
 /// The words of an action that was asked about.
 pub(super) fn action_word(action: Option<Action>) -> Option<String> {
     action.map(|a| a.as_str().to_owned())
-}
-
-view! {
-    /// How a scan goes, since the last piece.
-    ProgressView {
-        id: ScanId,
-        total: usize,
-        done: usize,
-        failed: usize,
-        running: usize,
-        elapsed_ms: u64,
-        left_ms: Option<u64>,
-        looking_up: bool,
-        finished: Vec<FinishedView>,
-    }
-}
-
-view! {
-    /// A host that has its result.
-    FinishedView {
-        host: String,
-        state: String,
-        error: Option<String>,
-        failed_checks: usize,
-        took_ms: u64,
-    }
-}
-
-view! {
-    /// A scan that was run, shown or evaluated: its report was streamed. `outcome` is `clean`, `findings` or `incomplete`.
-    ScannedView {
-        id: ScanId,
-        state: RunState,
-        outcome: String,
-    }
-}
-
-view! {
-    /// `scan list`.
-    ScanView {
-        id: ScanId,
-        state: RunState,
-        profile: String,
-        user: Name,
-        selector: String,
-        started_at: Time,
-        ended_at: Option<Time>,
-        hosts: BTreeMap<String, u64>,
-        digest: String,
-    }
-}
-
-view! {
-    /// `scan run --dry-run`.
-    ScanPlanView {
-        profile: String,
-        digest: String,
-        parallel: usize,
-        hosts: Vec<PlannedHostView>,
-        policies: Vec<PlannedPolicyView>,
-        frame: String,
-        probes: Vec<PlannedProbeView>,
-    }
-}
-
-view! {
-    /// A host of a dry run; `skip` says why it would not be asked.
-    PlannedHostView {
-        name: Name,
-        address: String,
-        skip: Option<String>,
-    }
-}
-
-view! {
-    /// A policy of a dry run.
-    PlannedPolicyView {
-        id: String,
-        name: String,
-        sha256: String,
-        checks: usize,
-        warnings: Vec<String>,
-    }
-}
-
-view! {
-    /// A command of a dry run. `root`: `never`, `if_refused`, `needed`.
-    PlannedProbeView {
-        id: String,
-        command: String,
-        sha256: String,
-        root: String,
-        timeout_s: u32,
-        cap: usize,
-        read_only: bool,
-    }
-}
-
-view! {
-    /// `scan diff`.
-    ScanDiffView {
-        before: ScanId,
-        after: ScanId,
-        hosts: Vec<HostDiffView>,
-    }
-}
-
-view! {
-    /// What changed on a host.
-    HostDiffView {
-        name: String,
-        note: Option<String>,
-        changes: Vec<ChangeView>,
-        checks: Vec<CheckChangeView>,
-        vulnerabilities_new: Vec<String>,
-        vulnerabilities_fixed: Vec<String>,
-    }
-}
-
-view! {
-    /// A fact that changed; without `before` it is new, without `after` it is gone.
-    ChangeView {
-        kind: String,
-        name: String,
-        before: Option<String>,
-        after: Option<String>,
-    }
-}
-
-view! {
-    /// A check that came out otherwise.
-    CheckChangeView {
-        policy: String,
-        id: String,
-        title: String,
-        before: String,
-        after: String,
-    }
 }

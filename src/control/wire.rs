@@ -36,6 +36,10 @@ pub enum Frame {
     Report,
     /// `ProgressView` as JSON.
     Progress,
+    /// A line on what was done just now.
+    Step,
+    /// A piece of a file, to be written as it stands.
+    Bytes,
     /// [`Bridge`] as JSON, instead of a command: what follows the daemon's own `Bridge` is no frame any more.
     Bridge,
 }
@@ -57,7 +61,7 @@ pub enum Malformed {
 }
 
 impl Frame {
-    const ALL: [(Self, u8); 9] = [
+    const ALL: [(Self, u8); 11] = [
         (Self::Hello, b'H'),
         (Self::Command, b'C'),
         (Self::Secret, b'S'),
@@ -66,6 +70,8 @@ impl Frame {
         (Self::Output, b'O'),
         (Self::Report, b'T'),
         (Self::Progress, b'P'),
+        (Self::Step, b'N'),
+        (Self::Bytes, b'D'),
         (Self::Bridge, b'B'),
     ];
 
@@ -75,7 +81,7 @@ impl Frame {
             Self::Hello | Self::Bridge => 1024,
             Self::Command => MAX_REQUEST,
             Self::Secret => MAX_SECRET,
-            Self::Reply | Self::Error | Self::Output | Self::Report | Self::Progress => MAX_REPLY,
+            Self::Reply | Self::Error | Self::Output | Self::Report | Self::Progress | Self::Step | Self::Bytes => MAX_REPLY,
         }
     }
 

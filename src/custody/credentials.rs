@@ -1,10 +1,11 @@
 //! A credential's life as far as its secret is concerned: add, change, attach, detach, delete.
 
+use super::rotation::not_rotating;
 use super::{Custody, Error, binding_of};
-use crate::model::{Credential, CredentialId, Event, HostId, Login, Name, Scope, SessionId, UserId};
+use crate::model::{Credential, CredentialId, Event, HostId, HostStep, KeyKind, Login, Name, RotationStage, Scope, SessionId, UserId};
 use crate::secret::Secret;
 use crate::store::credentials::{CredentialRow, KekRow};
-use crate::store::{self, credentials, hosts, sessions, sudo};
+use crate::store::{self, credentials, defaults, hosts, rotations, sessions, shreds, sudo};
 use crate::vault::{Draft, Form, Held, SealedCredential, Sudo};
 
 /// A secret that came in, with what is needed to read it.
@@ -60,6 +61,19 @@ pub struct Deleted {
     pub shredded: bool,
     /// Living sessions that the credential opened.
     pub live: Vec<SessionId>,
+    /// Hosts on which nothing signs in any more but what people chose for themselves.
+    pub left_bare: Vec<(HostId, Name)>,
+    /// The rotation that ended with it, if one stood open.
+    pub rotation: Option<Dropped>,
+}
+
+/// A rotation that ended because its credential was deleted.
+#[derive(Clone, Debug)]
+pub struct Dropped {
+    /// The public key that it left in between: the new one, or the old one once the new one was in force; `None` for a password.
+    pub key: Option<String>,
+    /// Hosts that may still have it.
+    pub hosts: Vec<(HostId, Name)>,
 }
 
 impl Custody {
@@ -75,10 +89,38 @@ impl Custody {
         secret: NewSecret,
         event: impl FnOnce(&Credential) -> Event + Send + 'static,
     ) -> Result<Credential, Error> {
+        let _turn = self.turns.read().await;
+        let kek = self.room_for(&name, &scope).await?;
+        let draft = Draft { id: self.clock.fresh(), name, scope, username, form: secret.form, version: 1 };
+        let sealed = self.vault.seal(draft, secret.secret, secret.passphrase, kek, Vec::new()).await?;
+        self.keep(sealed, event).await
+    }
+
+    /// Makes a new private key inside the vault and seals it. `event` tells of it.
+    ///
+    /// # Errors
+    /// The vault's; [`store::Error::Duplicate`].
+    pub async fn generate_credential(
+        &self,
+        name: Name,
+        scope: Scope,
+        username: Login,
+        kind: KeyKind,
+        event: impl FnOnce(&Credential) -> Event + Send + 'static,
+    ) -> Result<Credential, Error> {
+        let _turn = self.turns.read().await;
+        let kek = self.room_for(&name, &scope).await?;
+        let draft = Draft { id: self.clock.fresh(), name, scope, username, form: Form::PrivateKey, version: 1 };
+        let sealed = self.vault.generate(draft, kind, kek, Vec::new()).await?;
+        self.keep(sealed, event).await
+    }
+
+    /// Whether a new credential may have this name; the scope's newest key. Looked up before anything is sealed: a
+    /// duplicate is told without asking for a passphrase first.
+    pub(super) async fn room_for(&self, name: &Name, scope: &Scope) -> Result<Option<KekRow>, Error> {
         self.store.room()?;
         let (in_scope, wanted) = (scope.clone(), name.clone());
-        // Looked up before anything is sealed: a duplicate is told without asking for a passphrase first.
-        let kek = self
+        let found = self
             .store
             .read(move |c| -> Result<Option<KekRow>, store::Error> {
                 if credentials::by_name(c, &in_scope, &wanted)?.is_some() {
@@ -86,9 +128,11 @@ impl Custody {
                 }
                 credentials::newest_kek(c, &in_scope)
             })
-            .await?;
-        let draft = Draft { id: self.clock.fresh(), name, scope, username, form: secret.form, version: 1 };
-        let sealed = self.vault.seal(draft, secret.secret, secret.passphrase, kek, Vec::new()).await?;
+            .await;
+        Ok(found?)
+    }
+
+    async fn keep(&self, sealed: SealedCredential, event: impl FnOnce(&Credential) -> Event + Send + 'static) -> Result<Credential, Error> {
         let added = self
             .log
             .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
@@ -114,6 +158,7 @@ impl Custody {
         edit: Edit,
         event: impl FnOnce(&Credential) -> Event + Send + 'static,
     ) -> Result<Credential, Error> {
+        let _turn = self.turns.read().await;
         self.store.room()?;
         let Some((held, newest, targets)) = self.with_hosts(id).await? else {
             return Err(Error::Missing("such credential".to_owned()));
@@ -153,8 +198,13 @@ impl Custody {
             .log
             .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
                 let meanwhile = || Error::ChangedMeanwhile(format!("credential {}", before.meta.name));
+                not_rotating(c, id, &before.meta.name)?;
                 let same = credentials::row(c, id)?.is_some_and(|now| {
-                    now.sealed == before.sealed && now.wrapped_dek == before.wrapped_dek && now.meta.name == before.meta.name
+                    now.sealed == before.sealed
+                        && now.wrapped_dek == before.wrapped_dek
+                        && now.meta.name == before.meta.name
+                        // Of a certificate: what signs was switched meanwhile.
+                        && now.meta.public_key == before.meta.public_key
                 });
                 let hosts_now: Vec<_> =
                     credentials::hosts_of(c, id)?.into_iter().map(|(h, _)| hosts::by_id(c, h)).collect::<Result<_, _>>()?;
@@ -165,6 +215,7 @@ impl Custody {
                     credentials::insert_kek(c, kek).map_err(|_| meanwhile())?;
                 }
                 credentials::update(c, &sealed.row)?;
+                shreds::note(c, "a replaced secret", sealed.row.meta.updated_at)?;
                 sudo::put(c, id, sudo_after.as_deref())?;
                 for binding in &sealed.bindings {
                     credentials::bind(c, binding)?;
@@ -183,6 +234,7 @@ impl Custody {
     /// # Errors
     /// [`Error::PersonalDefault`], [`Error::Missing`], [`Error::ChangedMeanwhile`].
     pub async fn attach(&self, credential: CredentialId, host: HostId, chooser: Option<UserId>, event: Event) -> Result<(), Error> {
+        let _turn = self.turns.read().await;
         self.store.room()?;
         type Read = Option<(CredentialRow, KekRow, crate::model::Host)>;
         let found = self
@@ -203,6 +255,7 @@ impl Custody {
         let attached = self
             .log
             .change(move |c| -> Result<((), Vec<Event>), Error> {
+                not_rotating(c, credential, &row.meta.name)?;
                 let same = credentials::row(c, credential)?
                     .is_some_and(|now| now.wrapped_dek == row.wrapped_dek && now.meta.username == row.meta.username);
                 if !same || hosts::by_id(c, host)?.as_ref() != Some(&target) {
@@ -217,6 +270,7 @@ impl Custody {
                     credentials::share(c, host, credential, true)?;
                 }
                 if let Some(before) = before.filter(|b| b.id != credential) {
+                    not_rotating(c, before.id, &before.name)?;
                     credentials::unbind_if_unchosen(c, before.id, host)?;
                 }
                 Ok(((), vec![event]))
@@ -235,6 +289,9 @@ impl Custody {
         let detached = self
             .log
             .change(move |c| -> Result<((), Vec<Event>), Error> {
+                if let Some(found) = credentials::by_id(c, credential)? {
+                    not_rotating(c, credential, &found.name)?;
+                }
                 let unshared = chooser.is_none() && credentials::share(c, host, credential, false)?;
                 if !credentials::unchoose(c, host, chooser, credential)? && !unshared {
                     return Err(Error::Missing("such attachment".to_owned()));
@@ -248,27 +305,35 @@ impl Custody {
         Ok(())
     }
 
-    /// Deletes a credential: from now on no lease opens it, and its ciphertext leaves the files.
+    /// Deletes a credential: from now on no lease opens it, and its ciphertext leaves the files. A rotation that stands open ends with
+    /// it, and its next secret goes, too; `ended` tells of that.
     ///
     /// # Errors
     /// [`Error::Missing`].
-    pub async fn delete_credential(&self, id: CredentialId, event: Event) -> Result<Deleted, Error> {
-        let live = self
+    pub async fn delete_credential(&self, id: CredentialId, event: Event, ended: Event) -> Result<Deleted, Error> {
+        let at = self.clock.now();
+        let (live, left_bare, rotation) = self
             .log
-            .change(move |c| -> Result<(Vec<SessionId>, Vec<Event>), Error> {
+            .change(move |c| -> Result<_, Error> {
                 let live = sessions::live_with(c, id)?;
+                let credential = credentials::by_id(c, id)?.ok_or_else(|| Error::Missing("such credential".to_owned()))?;
+                let left_bare = defaults::left_bare(c, &credential)?;
+                let rotation = drop_rotation(c, id)?;
                 credentials::remove(c, id)?;
-                Ok((live, vec![event]))
+                shreds::note(c, "a deleted credential", at)?;
+                let events = if rotation.is_some() { vec![ended, event] } else { vec![event] };
+                Ok(((live, left_bare, rotation), events))
             })
             .await?
             .into_inner();
         self.guard.ring();
-        let shredded = self.store.checkpoint().await?;
-        Ok(Deleted { shredded, live })
+        // What a reader holds up is tried again every second, and `vault status` says so.
+        let shredded = shreds::settle(&self.store).await?.count == 0;
+        Ok(Deleted { shredded, live, left_bare, rotation })
     }
 
     #[allow(clippy::type_complexity)] // one snapshot, taken apart at once
-    async fn with_hosts(&self, id: CredentialId) -> Result<Option<(Held, Option<KekRow>, Vec<crate::model::Host>)>, Error> {
+    pub(super) async fn with_hosts(&self, id: CredentialId) -> Result<Option<(Held, Option<KekRow>, Vec<crate::model::Host>)>, Error> {
         let found = self
             .store
             .read(move |c| -> Result<_, store::Error> {
@@ -281,4 +346,20 @@ impl Custody {
             .await?;
         Ok(found)
     }
+}
+
+/// Ends the rotation of a credential that is about to go, if one stands open, and forgets its next secret.
+fn drop_rotation(c: &rusqlite::Connection, id: CredentialId) -> Result<Option<Dropped>, Error> {
+    let Some(row) = rotations::of(c, id)? else { return Ok(None) };
+    let touched = |step: HostStep| match row.stage {
+        RotationStage::Installing | RotationStage::Aborting => step != HostStep::Pending,
+        RotationStage::Cleaning => step != HostStep::Cleaned,
+    };
+    let hosts = rotations::hosts(c, id)?.into_iter().filter(|h| touched(h.step)).map(|h| (h.host, h.name)).collect();
+    rotations::end(c, id)?;
+    if let Some(next) = row.next {
+        credentials::remove(c, next)?;
+    }
+    let key = if row.stage == RotationStage::Cleaning { row.old_key } else { row.new_key };
+    Ok(Some(Dropped { key, hosts }))
 }

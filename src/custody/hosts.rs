@@ -5,6 +5,7 @@ use crate::audit::Audited;
 use crate::model::{Event, EventName, Host, HostKey, Scope};
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
 use crate::store::{self, credentials, hosts};
+use crate::vault;
 
 /// What a change of a host did to credentials.
 #[derive(Clone, Debug)]
@@ -38,6 +39,7 @@ impl Custody {
     }
 
     async fn rebind(&self, before: Host, after: Host, mut events: Vec<Event>, keep_personal: bool) -> Result<Changed, Error> {
+        let _turn = self.turns.read().await;
         let pins = |h: &Host| h.host_keys.iter().map(|k| k.fingerprint.clone()).collect::<std::collections::BTreeSet<_>>();
         // To trust whatever answers first is a change of which machine is meant, while no key is pinned.
         let loosened = after.trust_first_use && !before.trust_first_use && before.host_keys.is_empty();
@@ -51,8 +53,11 @@ impl Custody {
                 continue;
             }
             let target = vec![(after.id, binding_of(&after, &row.meta.username))];
-            for binding in self.vault.bind(row.clone(), kek, target).await? {
-                fresh.push((row.clone(), binding));
+            match self.vault.bind(row.clone(), kek, target).await {
+                Ok(bindings) => fresh.extend(bindings.into_iter().map(|binding| (row.clone(), binding))),
+                // Sealed, and its owner is not here: nobody else can bind it, so its owner attaches it again.
+                Err(vault::Error::ScopeSealed) => detached.push(row),
+                Err(e) => return Err(e.into()),
             }
         }
         let personal_detached = detached.len();

@@ -1,28 +1,43 @@
 //! The only way to a lease: the law decides, the witness commits, the vault leases; the end of the lease comes back here.
 //! And the only way to change what a secret is bound to. Never sees a secret but to hand it to the vault.
 
+mod authorities;
 mod credentials;
+mod defaults;
+mod fetched;
 mod hosts;
+mod personal;
+mod purpose;
+mod rotation;
+mod scopes;
 mod sudo;
+mod terms;
 mod warrant;
 
-pub use credentials::{Deleted, Edit, NewSecret, SudoEdit};
+pub use authorities::{AuthorityError, judge_principal};
+pub use credentials::{Deleted, Dropped, Edit, NewSecret, SudoEdit};
 pub use hosts::Changed;
+pub use personal::{AnotherSlot, Opens};
+pub use purpose::Purpose;
+pub use rotation::{NewPasswordEnd, Rotation};
+pub use scopes::Visiting;
 pub use sudo::{SudoEnd, SudoWarrant};
+pub use terms::{Renewal, RenewalStep, Renewed};
 pub use warrant::{Asked, LeaseEnd, SessionEnd, StandsOn, Warrant};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::audit::{self, Log};
 use crate::authz::Guard;
 use crate::clock::Clock;
 use crate::fault::{Fault, Kind};
 use crate::model::{Action, Host, HostBinding, Login, Name};
+use crate::sources::{self, Sources};
 use crate::store::{self, Store};
-use crate::vault::{self, Vault};
+use crate::vault::{self, Vault, Way};
 
 /// Why there is no lease, or no change.
 #[derive(Debug, thiserror::Error)]
@@ -52,15 +67,51 @@ pub enum Error {
         /// On which host.
         host: Name,
     },
+    /// The credential that is tried or worked for is not attached to the host, so that this person could use it there.
+    #[error("credential {credential} is not attached to host {host}")]
+    NotAttached {
+        /// Which.
+        credential: Name,
+        /// On which host.
+        host: Name,
+        /// Whether it is attached for its owner alone.
+        mine: bool,
+    },
+    /// A credential that is not attached is tried only where a pinned key says which host that is.
+    #[error("host {host} has no pinned key, and credential {credential} is not attached to it")]
+    NoPin {
+        /// Which.
+        credential: Name,
+        /// On which host.
+        host: Name,
+    },
     /// Something else changed the same thing at the same time.
     #[error("{0} was changed by somebody else at the same moment")]
     ChangedMeanwhile(String),
     /// There is no such thing.
     #[error("there is no {0}")]
     Missing(String),
+    /// It is being rotated: what is changed now would be lost, or would lock out.
+    #[error("a rotation of credential {0} stands open")]
+    Rotating(Name),
     /// A personal credential cannot be a host's default.
     #[error("a personal credential cannot be a host's default: only its owner may use it")]
     PersonalDefault,
+    /// The certificate authority's.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// A scope has all the slots that it may have.
+    #[error("you have {} slots, and there may not be more", crate::model::SLOTS_MOST)]
+    TooManySlots,
+    /// A key has a slot already.
+    #[error("the key {0} has a slot already")]
+    KeyHasSlot(String),
+    /// Nothing that somebody knows would be left.
+    #[error("it is the last slot that a passphrase or a recovery code opens, and one of them stays")]
+    LastKnown,
+    /// It was tried too often to open a scope.
+    #[error("too many attempts to open your sealed credentials")]
+    TooManyTries,
     /// The witness could not write.
     #[error(transparent)]
     Audit(#[from] audit::Error),
@@ -70,18 +121,29 @@ pub enum Error {
     /// The vault refused.
     #[error(transparent)]
     Vault(#[from] vault::Error),
+    /// Another vault gave nothing.
+    #[error(transparent)]
+    Source(#[from] sources::Error),
 }
 
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoSuchHost(_) | Self::NoCredential(_) | Self::NoSuchCredential { .. } | Self::Missing(_) => Kind::NotFound,
+            Self::NoSuchHost(_)
+            | Self::NoCredential(_)
+            | Self::NoSuchCredential { .. }
+            | Self::NotAttached { .. }
+            | Self::NoPin { .. }
+            | Self::Missing(_) => Kind::NotFound,
             Self::NoSuchPerson | Self::NotGranted { .. } => Kind::Forbidden,
-            Self::ChangedMeanwhile(_) => Kind::Conflict,
+            Self::ChangedMeanwhile(_) | Self::Rotating(_) | Self::KeyHasSlot(_) | Self::LastKnown => Kind::Conflict,
             Self::PersonalDefault => Kind::Invalid,
+            Self::Authority(e) => e.kind(),
+            Self::TooManySlots | Self::TooManyTries => Kind::Limit,
             Self::Audit(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Vault(e) => e.kind(),
+            Self::Source(e) => e.kind(),
         }
     }
 
@@ -94,12 +156,26 @@ impl Fault for Error {
             }
             Self::NoCredential(host) => Some(format!("attach one: keyward credential attach NAME --host {host} [--mine]")),
             Self::NoSuchCredential { host, .. } => Some(format!("attach it: keyward credential attach NAME --host {host} --mine")),
+            Self::NotAttached { credential, host, mine } => {
+                let mine = if *mine { " --scope personal --mine" } else { "" };
+                Some(format!("attach it: keyward credential attach {credential} --host {host}{mine}"))
+            }
+            Self::NoPin { host, .. } => Some(format!("pin its key: keyward host trust {host}")),
             Self::ChangedMeanwhile(_) => Some("look at it and try again".to_owned()),
+            Self::Rotating(name) => Some(format!(
+                "go on with it: keyward credential rotate {name}; or give it up: keyward credential rotate {name} --abort --yes"
+            )),
+            Self::TooManySlots => Some("remove one first: keyward personal slot remove ID".to_owned()),
+            Self::KeyHasSlot(_) => Some("see your slots: keyward personal slots".to_owned()),
+            Self::LastKnown => Some("add another first: keyward personal slot add recovery".to_owned()),
+            Self::TooManyTries => Some("wait a minute, then: keyward unlock".to_owned()),
             Self::Missing(_) => None,
             Self::PersonalDefault => Some("attach it for yourself with --mine".to_owned()),
+            Self::Authority(e) => e.hint(),
             Self::Audit(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Vault(e) => e.hint(),
+            Self::Source(e) => e.hint(),
         }
     }
 }
@@ -110,19 +186,34 @@ pub struct Custody {
     store: Store,
     log: Log,
     vault: Vault,
+    sources: Sources,
     guard: Guard,
     clock: Clock,
     leases: Arc<AtomicU64>,
     deciding: Arc<Semaphore>,
+    /// Whoever seals shares it, from reading a scope's key until the rows are committed; whoever exchanges keys has it alone.
+    turns: Arc<RwLock<()>>,
+    scopes: scopes::Scopes,
 }
 
 /// How many live sessions are decided anew at once.
 const DECIDING: usize = 8;
 
 impl Custody {
-    /// Custody over this vault.
+    /// Custody over this vault, without other people's.
     pub fn new(store: Store, log: Log, vault: Vault, guard: Guard, clock: Clock) -> Self {
-        Self { store, log, vault, guard, clock, leases: Arc::default(), deciding: Arc::new(Semaphore::new(DECIDING)) }
+        Self {
+            store,
+            log,
+            vault,
+            sources: Sources::default(),
+            guard,
+            clock,
+            leases: Arc::default(),
+            deciding: Arc::new(Semaphore::new(DECIDING)),
+            turns: Arc::default(),
+            scopes: scopes::Scopes::default(),
+        }
     }
 
     /// Whether the database is what the broker wrote. Asked before every verb: a role or key that somebody else wrote must not count.

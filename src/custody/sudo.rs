@@ -15,6 +15,7 @@ use crate::vault::SudoLease;
 #[derive(Debug)]
 pub struct SudoWarrant {
     permit: Permit,
+    needs: Action,
     user: User,
     host: Host,
     credential: Credential,
@@ -46,6 +47,19 @@ impl Custody {
         user: &User,
         host: &Host,
         credential: &Credential,
+    ) -> Result<Option<SudoWarrant>, Error> {
+        self.elevate_for(Action::Scan, stands_on, (user, host, credential)).await
+    }
+
+    /// As [`Custody::elevate`], for a session that needs another action than to scan.
+    ///
+    /// # Errors
+    /// As [`Custody::elevate`].
+    pub async fn elevate_for(
+        &self,
+        needs: Action,
+        stands_on: &StandsOn,
+        (user, host, credential): (&User, &Host, &Credential),
     ) -> Result<Option<SudoWarrant>, Error> {
         self.store.room()?;
         let (asked, id) = (stands_on.clone(), credential.id);
@@ -88,9 +102,9 @@ impl Custody {
                 return Err(if why == Denial::Disabled { Error::NoSuchPerson } else { Error::NoSuchHost(host.name.clone()) });
             }
         };
-        if !permit.reach().allows(Action::Scan) {
-            self.log.record(denied(&not_granted(Action::Scan))).await?;
-            return Err(Error::NotGranted { action: Action::Scan, host: host.name.clone() });
+        if !permit.reach().allows(needs) {
+            self.log.record(denied(&not_granted(needs))).await?;
+            return Err(Error::NotGranted { action: needs, host: host.name.clone() });
         }
         let Some(credential) = found else {
             self.log.record(denied("the credential is not attached for this person any more")).await?;
@@ -99,7 +113,7 @@ impl Custody {
         if !own && credential.kind != CredentialKind::Password {
             return Ok(None);
         }
-        Ok(Some(SudoWarrant { permit, user: facts.user, host: facts.host, credential }))
+        Ok(Some(SudoWarrant { permit, needs, user: facts.user, host: facts.host, credential }))
     }
 
     /// Turns the decision into a lease, once that is witnessed. `presented` is the fingerprint of the key that the host of
@@ -110,13 +124,13 @@ impl Custody {
     /// # Errors
     /// [`Error::Audit`]: nothing was decrypted. [`Error::Vault`]: the vault refused. In both cases no lease is open.
     pub async fn sudo(&self, warrant: SudoWarrant, presented: &str) -> Result<Option<SudoLease>, Error> {
-        let SudoWarrant { permit, user, host, credential } = warrant;
+        let SudoWarrant { permit, needs, user, host, credential } = warrant;
         let session = permit.session();
         let grants = permit.grants().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let event = told(EventName::LeaseOpened, session, &user, &host, &credential).with("host_key", presented).with("grants", grants);
         // The permit goes in and comes out of the witness, as for signing in.
         let permit = self.opened(event, permit).await?;
-        match self.vault.sudo(permit, presented).await {
+        match self.vault.sudo_for_action(permit, presented, needs).await {
             Ok(Some(lease)) => Ok(Some(lease)),
             Ok(None) => {
                 let why = "the credential has no sudo password any more".to_owned();

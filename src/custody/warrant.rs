@@ -1,17 +1,19 @@
 //! From a person's wish to a lease and back: decide, witness, lease, and the lease's end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 
-use super::{Custody, Error};
+use super::{Custody, Error, Purpose, Way};
 use crate::audit::Audited;
 use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
 use crate::clock::Time;
 use crate::fault::{Fault, Kind};
-use crate::model::{Action, Credential, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId};
+use crate::model::{
+    Action, Credential, CredentialKind, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId,
+};
 use crate::store::sessions::SessionRow;
-use crate::store::{self, credentials, grants, hosts, sessions, state, users};
-use crate::vault::Lease;
+use crate::store::{self, credentials, defaults, grants, hosts, sessions, slots, state, users};
+use crate::vault::{Lease, Mark};
 
 /// A person's wish to connect.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct Warrant {
     pub host: Host,
     /// The credential.
     pub credential: Credential,
+    /// Which secret of it, and what binds it.
+    pub way: Way,
 }
 
 /// What a live session stands on.
@@ -93,11 +97,21 @@ pub struct SessionEnd {
 }
 
 /// What one snapshot says about a wish.
-struct Found {
+pub(super) struct Found {
     user: Option<User>,
     facts: Option<Facts>,
-    credential: Option<Credential>,
+    credential: Option<(Credential, Way)>,
+    /// Whether the credential's owner sealed it.
+    sealed: bool,
     state: state::Sealed,
+}
+
+impl Found {
+    /// Whether the person is granted something here, and the credential is one that they sealed.
+    pub(super) fn is_granted_and_sealed(&self, asked: &Asked, now: Time) -> bool {
+        let granted = self.facts.as_ref().is_some_and(|facts| authz::explain(facts, asked.client.ip(), now, now).result.is_ok());
+        granted && self.sealed
+    }
 }
 
 impl Custody {
@@ -107,9 +121,17 @@ impl Custody {
     /// # Errors
     /// [`Error::NoSuchHost`] and the other reasons why not; [`Error::Audit`] if it could not be witnessed.
     pub async fn warrant(&self, asked: Asked) -> Result<Warrant, Error> {
+        self.warrant_for(asked, Purpose::Connect).await
+    }
+
+    /// As [`Custody::warrant`], for a purpose.
+    ///
+    /// # Errors
+    /// As [`Custody::warrant`].
+    pub async fn warrant_for(&self, asked: Asked, purpose: Purpose) -> Result<Warrant, Error> {
         self.store.room()?;
         let wish = asked.clone();
-        let found = self.store.read(move |c| look_up(c, &wish)).await?;
+        let found = self.store.read(move |c| look_up(c, &wish, purpose)).await?;
         self.verified(asked.session, &found.state).await?;
         let Some(user) = found.user else { return Err(Error::NoSuchPerson) };
         let denied = |why: &str| {
@@ -124,8 +146,8 @@ impl Custody {
         };
         let now = self.clock.now();
         // Decided before the credential is looked at: who is not granted learns nothing of credentials.
-        let reach = match authz::explain(&facts, asked.client.ip(), now, now).result {
-            Ok((reach, _)) => reach,
+        let reach = match purpose.reach(&facts, &asked, now) {
+            Ok(reach) => reach,
             Err(why) => {
                 self.log.record(denied(&why.to_string())).await?;
                 return Err(if matches!(why, authz::Denial::Disabled) { Error::NoSuchPerson } else { Error::NoSuchHost(asked.host) });
@@ -135,15 +157,26 @@ impl Custody {
             self.log.record(denied(&not_granted(action))).await?;
             return Err(Error::NotGranted { action, host: asked.host });
         }
-        let Some(credential) = found.credential else {
+        let Some((credential, way)) = found.credential else {
             self.log.record(denied("no credential is attached for this person")).await?;
+            if let Some(id) = purpose.credential()
+                && let Some(meant) = self.store.read(move |c| credentials::by_id(c, id)).await?
+            {
+                return Err(purpose.why_none(meant, &facts));
+            }
             return Err(match asked.credential {
                 Some(credential) => Error::NoSuchCredential { credential, host: asked.host },
                 None => Error::NoCredential(asked.host),
             });
         };
+        if found.sealed
+            && let Err(e) = self.openable(&user, asked.needs, purpose)
+        {
+            self.log.record(denied(&e.to_string()).credential(&credential)).await?;
+            return Err(e.into());
+        }
         let request = Request { credential: credential.id, session: asked.session, client: asked.client.ip(), now, began: now };
-        let permit = match authz::decide(&facts, &request) {
+        let permit = match purpose.decide(&facts, &request) {
             Decision::Allow(permit) => permit,
             Decision::Deny(why) => {
                 self.log.record(denied(&why.to_string())).await?;
@@ -163,6 +196,11 @@ impl Custody {
             Scope::Workspace(_) => event.with("login", &credential.username),
             Scope::Personal(_) => event,
         };
+        let event = match purpose.word() {
+            Some(word) => event.with("purpose", word),
+            None => event,
+        };
+        let event = if way == Way::Unattached { event.with("binding", "for this use alone") } else { event };
         let row = SessionRow {
             user_name: user.name.clone(),
             host_name: facts.host.name.clone(),
@@ -182,20 +220,22 @@ impl Custody {
             },
         };
         let permit = self.log.commit_with(event, permit, move |c| sessions::begin(c, &row)).await?;
-        Ok(Warrant { permit, user, host: facts.host, credential })
+        Ok(Warrant { permit, user, host: facts.host, credential, way })
     }
 
-    /// Turns a witnessed permit into a lease. `presented` is the fingerprint of the key that the host proved just now.
+    /// Turns a witnessed permit into a lease. `presented` is the fingerprint of the key that the host proved just now, `source` the
+    /// address that a certificate is good from; `None`: from any.
     ///
     /// # Errors
-    /// [`Error::Audit`]: nothing was decrypted. [`Error::Vault`]: the vault refused.
+    /// [`Error::Audit`]: nothing was decrypted. [`Error::Vault`]: the vault refused. [`Error::Source`]: another vault did.
     pub async fn lease(
         &self,
         permit: Audited<Permit>,
         user: &User,
         host: &Host,
-        credential: &Credential,
+        (credential, way): (&Credential, Way),
         presented: &str,
+        source: Option<IpAddr>,
     ) -> Result<Lease, Error> {
         let session = permit.get().session();
         let event = Event::new(EventName::LeaseOpened, user.name.to_string())
@@ -203,10 +243,34 @@ impl Custody {
             .credential(credential)
             .session(session)
             .with("host_key", presented);
+        let mark = match credential.kind {
+            CredentialKind::Certificate => Some(Mark::new(session, &user.name, &credential.name)?),
+            _ => None,
+        };
+        let event = match &mark {
+            Some(mark) => {
+                let event = event.with("serial", mark.serial()).with("key_id", mark.key_id());
+                match source {
+                    Some(source) => event.with("source_address", source.to_canonical()),
+                    None => event,
+                }
+            }
+            None => event,
+        };
         // The permit goes in and comes out of the witness: without the entry there is nothing to give the vault.
         let permit = self.opened(event, permit).await?.into_inner();
-        match self.vault.lease(permit, presented).await {
-            Ok(lease) => Ok(lease),
+        let leased = match (credential.kind, mark) {
+            (CredentialKind::Reference(_), _) => Box::pin(self.fetched(permit, user, host, (credential, way), presented)).await,
+            (_, Some(mark)) => self.vault.certify(permit, presented, way, source, mark).await.map_err(Error::from),
+            (_, None) => self.vault.lease_by(permit, presented, way).await.map_err(Error::from),
+        };
+        match leased {
+            Ok(lease) => {
+                if matches!(credential.scope, Scope::Personal(_)) {
+                    self.scopes.used(user.id, self.clock.now());
+                }
+                Ok(lease)
+            }
             Err(e) => {
                 self.leases.fetch_sub(1, Ordering::Relaxed);
                 let event = Event::new(EventName::LeaseEnded, user.name.to_string())
@@ -215,7 +279,7 @@ impl Custody {
                     .session(session)
                     .failed(e.to_string());
                 self.log.record(event).await?;
-                Err(e.into())
+                Err(e)
             }
         }
     }
@@ -327,19 +391,26 @@ pub(super) fn not_granted(action: Action) -> String {
     format!("no grant allows `{action}` here")
 }
 
-fn look_up(c: &rusqlite::Connection, asked: &Asked) -> Result<Found, store::Error> {
+pub(super) fn look_up(c: &rusqlite::Connection, asked: &Asked, purpose: Purpose) -> Result<Found, store::Error> {
     let state = state::read(c)?;
     let user = person(c, asked.user, asked.key.as_deref())?;
     let host = hosts::by_name(c, &asked.workspace, &asked.host)?;
     let (Some(user), Some(host)) = (user.clone(), host) else {
-        return Ok(Found { user, facts: None, credential: None, state });
+        return Ok(Found { user, facts: None, credential: None, sealed: false, state });
     };
-    let credential = choose(c, asked, &user, &host)?;
+    let credential = match purpose {
+        Purpose::Connect => choose(c, asked, &user, &host)?.map(|found| (found, Way::Standing)),
+        _ => purpose.choose(c, &user, &host)?,
+    };
     let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &asked.workspace)?, user: user.clone(), host };
-    Ok(Found { user: Some(user), facts: Some(facts), credential, state })
+    let sealed = match &credential {
+        Some((Credential { scope: scope @ Scope::Personal(_), .. }, _)) => slots::is_sealed(c, scope)?,
+        _ => false,
+    };
+    Ok(Found { user: Some(user), facts: Some(facts), credential, sealed, state })
 }
 
-/// The credential: the one that was named, else the person's own choice, else the host's default.
+/// The credential: the one that was named, else the person's own choice, else the host's default, else the workspace's.
 fn choose(c: &rusqlite::Connection, asked: &Asked, user: &User, host: &Host) -> Result<Option<Credential>, store::Error> {
     if let Some(name) = &asked.credential {
         for scope in [Scope::Personal(user.id), Scope::Workspace(asked.workspace.clone())] {
@@ -350,10 +421,7 @@ fn choose(c: &rusqlite::Connection, asked: &Asked, user: &User, host: &Host) -> 
         }
         return Ok(None);
     }
-    match credentials::chosen(c, host.id, Some(user.id))? {
-        Some(own) => Ok(Some(own)),
-        None => credentials::chosen(c, host.id, None),
-    }
+    Ok(defaults::taken(c, host, user.id)?.map(|(credential, _)| credential))
 }
 
 /// Whether somebody who is granted the host may use this credential there by its name. What somebody bound for themselves
@@ -363,6 +431,7 @@ pub(super) fn is_open(c: &rusqlite::Connection, credential: &Credential, user: &
         Scope::Personal(owner) => *owner == user.id && credentials::binding(c, credential.id, host.id)?.is_some(),
         Scope::Workspace(_) => {
             credentials::is_shared(c, host.id, credential.id)?
+                || defaults::stands_in(c, host.id, credential.id)?
                 || credentials::chosen(c, host.id, Some(user.id))?.is_some_and(|own| own.id == credential.id)
         }
     })

@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use super::anchor::Anchor;
-use crate::audit::{Checkpoint, Log, Signer};
+use crate::audit::{Checkpoint, Log, Signer, Vouchers};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{Event, EventName};
-use crate::store::{self, Store, audit_log, state};
+use crate::store::{self, Store, audit_log, shreds, state};
 
 /// How often it is looked whether one is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -49,19 +49,19 @@ pub enum Rollback {
 
 /// Refuses a database that lacks the newest entry that was signed, in the home or beside the root key: it is an older copy,
 /// or was rewritten. What came after the newest checkpoint and was lost cannot be noticed.
-pub(super) async fn compare(memory: &Memory, store: &Store, key: &[u8; 32]) -> Result<(), Error> {
+pub(super) async fn compare(memory: &Memory, store: &Store, keys: &Vouchers) -> Result<(), Error> {
     let Memory { checkpoints, anchor } = memory;
     Checkpoint::mend(checkpoints).map_err(super::system("the file of checkpoints"))?;
     let all = Checkpoint::read_all(checkpoints).map_err(super::system("the file of checkpoints"))?;
     let older = |path: &Path, what| Error::RolledBack { told_by: path.to_owned(), what };
-    if let Some(newest) = all.iter().filter(|c| c.is_signed_by(key)).max_by_key(|c| c.seq)
+    if let Some(newest) = all.iter().filter(|c| keys.vouch_for(c)).max_by_key(|c| c.seq)
         && !holds(newest, store).await?
     {
         return Err(older(checkpoints, Rollback::Entry(newest.seq)));
     }
     let read = Anchor::read(anchor).map_err(|error| Error::Anchor { path: anchor.clone(), error })?;
     let Some(Anchor { epoch: known, checkpoint }) = read else { return Ok(()) };
-    if !checkpoint.is_signed_by(key) {
+    if !keys.vouch_for(&checkpoint) {
         return Err(older(anchor, Rollback::Vault));
     }
     let found = store.read(state::epoch).await?;
@@ -132,6 +132,10 @@ impl Keeper {
                 Err(store::Error::Closed) => return Error::Lost("database"),
                 Err(_) => continue,
             };
+            // What was deleted leaves the write-ahead log as soon as nobody reads in it any more.
+            if let Err(error) = shreds::settle(&self.store).await {
+                tracing::debug!(target: "keyward::daemon", %error, "the write-ahead log was not emptied");
+            }
             let behind = newest.saturating_sub(*self.last.lock().await);
             if behind >= self.every || (behind > 0 && taken_at.elapsed() >= self.interval) {
                 if !self.checkpoint().await {

@@ -57,11 +57,7 @@ pub(super) async fn owner(store: &Store, log: &Log, clock: &Clock) -> Result<Opt
 /// The name and home directory of an operating system's user: from /etc/passwd, else from the environment.
 fn account(uid: u32) -> (String, Option<std::path::PathBuf>) {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let found = passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let (name, id) = (fields.first()?, fields.get(2)?);
-        (id.parse() == Ok(uid)).then(|| (*name).to_owned())
-    });
+    let found = place::name_of(uid, &passwd);
     let name = found.or_else(|| place::var("USER").and_then(|u| u.into_string().ok())).unwrap_or_else(|| "owner".to_owned());
     (name, place::var("HOME").map(std::path::PathBuf::from))
 }
@@ -106,7 +102,7 @@ async fn agent_keys() -> Vec<PublicKey> {
 
 /// Sessions that have no end ended with the daemon that died: this is recorded.
 pub(super) async fn end_crashed(store: &Store, custody: &Custody, clock: &Clock) -> Result<(), Error> {
-    let left = store.read(|c| sessions::list(c, None, true, u32::MAX)).await?;
+    let left = store.read(|c| sessions::list(c, None, None, true, u32::MAX)).await?;
     for row in left {
         let mut event =
             Event::new(EventName::SessionEnded, row.user_name.to_string()).session(row.session.id).failed("the daemon died while it ran");

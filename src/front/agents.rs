@@ -112,7 +112,7 @@ async fn channel_of(door: &Doorway, agent: &Agent, selector: &Selector, client: 
     for answer in asked.answers {
         let _ = if answer { to.success().await } else { to.failure().await };
     }
-    if selector.host == agent.name {
+    if selector.host == agent.name && selector.workspace.is_none() {
         return own_door(door, agent, client, asked.command.as_deref(), from, to).await;
     }
     let Some(command) = asked.command else {
@@ -120,6 +120,10 @@ async fn channel_of(door: &Doorway, agent: &Agent, selector: &Selector, client: 
         return end(&to, sentence, BROKER).await;
     };
     if let Some(sentence) = asked.unfit {
+        return end(&to, sentence, BROKER).await;
+    }
+    if selector.workspace.is_some() {
+        let sentence = "an agent proposes in the workspace `default` alone\nhint: ssh HOST@BROKER 'COMMAND'";
         return end(&to, sentence, BROKER).await;
     }
     if selector.credential.is_some() {

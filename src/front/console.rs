@@ -4,6 +4,7 @@
 mod streams;
 #[cfg(test)]
 mod tests;
+mod unlock;
 mod wants;
 
 use clap::Parser;
@@ -12,12 +13,14 @@ use tokio::sync::watch;
 
 use crate::cli::fail::{self, Exit, Failure};
 use crate::cli::grammar::{Call, Cli, Color, Follow};
+use crate::cli::print::imports::Agreement;
 use crate::cli::print::{self, Style, Trust};
 use crate::control::{Caller, Command, Data, Desk, Error, Piece, Reply, Secrets, SshConfigView};
 use crate::fault::{Calling, Fault, Kind};
 use crate::inbox::{self, DeskDoor, Left, Look};
 
 use streams::{Gone, Streams};
+pub(super) use unlock::AgentDoor;
 use wants::{Unasked, secrets, texts};
 
 /// What the client's side is.
@@ -35,6 +38,8 @@ pub struct Screen {
     pub dumb: bool,
     /// Its columns and rows, now and whenever they change.
     pub size: Option<watch::Receiver<(u16, u16)>>,
+    /// The client's ssh agent, if it forwards one.
+    pub agent: Option<AgentDoor>,
 }
 
 /// Runs the verb in `words`, the bytes of the command as they came; without words shows the hosts that the person may
@@ -119,22 +124,59 @@ where
         );
         return Err(refused(Failure::new(Exit::Usage, "--sign uses the ssh agent of the machine that the program runs on", hint), &style));
     }
+    if let Some(failure) = fail::not_over_ssh(&follow, screen.terminal) {
+        return Err(refused(failure, &style));
+    }
     if follow == Follow::Watch {
         return watch(desk, caller, streams, screen, &style).await;
     }
+    if let Follow::Sure(stakes) = &follow
+        && screen.terminal
+        && let Some(question) = print::question(&send(desk, &caller, (**stakes).clone(), Secrets::none(), streams, &style, screen).await?)
+        && !yes(streams, &question, &style).await?
+    {
+        return Err(refused(print::unsure(), &style));
+    }
+    if let Some((command, secrets)) = unlock::by_agent(desk, &caller, &follow, screen).await.map_err(|f| refused(f, &style))? {
+        let reply = send(desk, &caller, command, secrets, streams, &style, screen).await?;
+        return show(&reply, &style, streams).await;
+    }
     let secrets = secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
     let command = command.fitted(style.json, style.color, style.width);
-    let reply = send(desk, &caller, command, secrets, streams, &style, screen).await?;
+    let again = (follow == Follow::Import).then(|| command.clone());
+    let reply = send(desk, &caller, command.clone(), secrets, streams, &style, screen).await?;
     match follow {
-        Follow::Print | Follow::Sign(_) | Follow::Watch => show(&reply, &style, streams).await,
+        Follow::Agree => agree(desk, &caller, (command, &reply), streams, screen, &style).await,
+        Follow::Print | Follow::Sign(_) | Follow::Sure(_) | Follow::Watch | Follow::Ask(_) | Follow::Unlock | Follow::AgentSlot(_) => {
+            show(&reply, &style, streams).await
+        }
+        Follow::Import => {
+            show(&reply, &style, streams).await?;
+            match (print::imports::agreement_on(&reply, &style), again.and_then(|c| print::imports::agreed(c, &reply))) {
+                (Agreement::Ask(question), Some(command)) if screen.terminal => {
+                    if !yes(streams, &question, &style).await? {
+                        return Err(refused(print::imports::unasked("nothing was changed"), &style));
+                    }
+                    let reply = send(desk, &caller, command, Secrets::none(), streams, &style, screen).await?;
+                    streams.err(&print::render(&reply, &style).stderr).await?;
+                    Ok(Exit::Done)
+                }
+                (Agreement::Ask(_), _) => Err(refused(print::imports::unasked("nothing was changed: nobody is there to be asked"), &style)),
+                (Agreement::Settled, _) => Ok(Exit::Done),
+            }
+        }
+        Follow::Save(_) => {
+            // Standard output is the file.
+            streams.err(&print::render(&reply, &style).stderr).await?;
+            Ok(Exit::Done)
+        }
         Follow::Confirm(name) => {
             show(&reply, &style, streams).await?;
             let Data::Probed(probed) = &reply.data else { return Ok(Exit::Done) };
             match print::verdict_on(probed) {
                 Trust::Settled => Ok(Exit::Done),
                 Trust::Ask(question) if screen.terminal => {
-                    let answer = streams.line(&format!("{question} [y/N] "), true).await.map_err(|e| Unasked::from(e).into_stop(&style))?;
-                    if !matches!(answer.as_slice(), b"y" | b"Y" | b"yes" | b"Yes") {
+                    if !yes(streams, &question, &style).await? {
                         return Err(refused(
                             Failure::new(Exit::Failed, "nothing was pinned", format!("keyward host trust {name}")),
                             &style,
@@ -150,6 +192,43 @@ where
             }
         }
     }
+}
+
+/// `credential rotate`: the plan is shown, and done if somebody at a terminal says so.
+async fn agree<I, O, E>(
+    desk: &Desk,
+    caller: &Caller,
+    (command, plan): (Command, &Reply),
+    streams: &mut Streams<'_, I, O, E>,
+    screen: &Screen,
+    style: &Style,
+) -> Result<Exit, Stop>
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    show(plan, style, streams).await?;
+    if !screen.terminal {
+        return Err(refused(print::not_agreed(&command), style));
+    }
+    let answer = streams.line("do it? [y/N] ", true).await.map_err(|e| Unasked::from(e).into_stop(style))?;
+    if !matches!(answer.as_slice(), b"y" | b"Y" | b"yes" | b"Yes") {
+        return Err(refused(print::not_wanted(&command), style));
+    }
+    let reply = send(desk, caller, command.agreed(), Secrets::none(), streams, style, screen).await?;
+    show(&reply, style, streams).await
+}
+
+/// Asks a question on the client's terminal; anything but a clear yes is a no.
+async fn yes<I, O, E>(streams: &mut Streams<'_, I, O, E>, question: &str, style: &Style) -> Result<bool, Stop>
+where
+    I: AsyncRead + Unpin + Send,
+    O: AsyncWrite + Unpin + Send,
+    E: AsyncWrite + Unpin + Send,
+{
+    let answer = streams.line(&format!("{question} [y/N] "), true).await.map_err(|e| Unasked::from(e).into_stop(style))?;
+    Ok(matches!(answer.as_slice(), b"y" | b"Y" | b"yes" | b"Yes"))
 }
 
 /// `proposal watch`: the inbox, on the client's terminal.
@@ -198,7 +277,7 @@ fn style_of(cli: &Cli, screen: &Screen) -> Style {
         color,
         error_color: color,
         width: screen.width,
-        calling: screen.calling.clone(),
+        calling: screen.calling.clone().within(cli.globals.workspace.as_str()),
     }
 }
 
@@ -254,7 +333,9 @@ where
                     gone => gone,
                 },
                 Piece::Progress(now) if !style.quiet => streams.err(&gauge.feed(&now)).await,
-                Piece::Progress(_) => Ok(()),
+                Piece::Step(text) if !style.quiet => streams.err(&print::step(&text)).await,
+                Piece::Progress(_) | Piece::Step(_) => Ok(()),
+                Piece::Bytes(bytes) => streams.bytes(&bytes).await,
             };
             if written.is_err() {
                 pieces.close();

@@ -1,13 +1,14 @@
 //! russh's callbacks → phases: signing in, then a session or the console. Only translates; nothing here waits for a
 //! host, since russh awaits these callbacks inline and a slow one freezes its client.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use russh::keys::ssh_key::HashAlg;
 use russh::keys::{Algorithm, PublicKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelOpenFailure};
+use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
 use tokio::sync::{mpsc, oneshot};
 
 use super::agents;
@@ -18,9 +19,10 @@ use super::verbs;
 use crate::approvals::Approvals;
 use crate::authn::{Authn, Known};
 use crate::control::{Caller, Desk, Door};
-use crate::model::{EndReason, Name, UserId, printable};
+use crate::model::{EndReason, Name, User, UserId, printable};
 use crate::scans::Scans;
-use crate::sessions::{Arrival, Rooms, Seats, Visit, open};
+use crate::secret::Secret;
+use crate::sessions::{self, Answered, Arrival, Comer, Rooms, Seats, Visit, Visiting, open};
 
 /// Where the front leads: who people are, sessions, verbs.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub(super) struct SignIn {
     pub(super) asked_for: String,
     pub(super) person: Option<UserId>,
     pub(super) known: Option<Known>,
+    /// Since the key was accepted, what is sealed waits to be opened: so many answers opened nothing.
+    pub(super) asking: Option<usize>,
     arrivals: Option<mpsc::Sender<Arrival>>,
 }
 
@@ -69,6 +73,12 @@ pub(super) struct Handler {
     selector: Option<Selector>,
     key: Option<(String, String)>,
     seats: Seats,
+    /// Who has to open what they sealed, and under which name they sign in.
+    sealed: Option<(Comer, String)>,
+    /// Whether their agent is to open it.
+    by_agent: bool,
+    /// Keeps what they sealed open as long as this connection lives.
+    visiting: Option<Visiting>,
 }
 
 impl Handler {
@@ -80,7 +90,19 @@ impl Handler {
         signed_in: oneshot::Sender<()>,
     ) -> Self {
         let seats = Seats::new(config.tuning.channels);
-        Self { door, config, peer, sign_in, signed_in: Some(signed_in), selector: None, key: None, seats }
+        Self {
+            door,
+            config,
+            peer,
+            sign_in,
+            signed_in: Some(signed_in),
+            selector: None,
+            key: None,
+            seats,
+            sealed: None,
+            by_agent: false,
+            visiting: None,
+        }
     }
 
     fn note(&self, change: impl FnOnce(&mut SignIn)) {
@@ -112,6 +134,19 @@ impl Handler {
         }
         self.selector = Some(selector);
         Some(found)
+    }
+
+    /// The person on the way to a host; `None`: they come to the console.
+    fn comer(&self, person: &User) -> Option<Comer> {
+        let (selector, (key, _)) = self.selector.as_ref().zip(self.key.as_ref())?;
+        (selector.host != person.name).then(|| Comer {
+            user: person.clone(),
+            key: key.clone(),
+            workspace: self.door.workspace.clone(),
+            host: selector.host.clone(),
+            credential: selector.credential.clone(),
+            client: self.peer,
+        })
     }
 
     fn arrive(&self, arrival: Arrival) {
@@ -146,7 +181,65 @@ impl server::Handler for Handler {
             return Ok(Auth::reject());
         };
         self.key = Some((key.public_key.fingerprint(HashAlg::Sha256).to_string(), key.algorithm.to_string()));
+        self.sealed = None;
+        if let Known::Person(person) = &person
+            && let Some(comer) = self.comer(person)
+        {
+            // From before it is opened until this connection is gone.
+            self.visiting = Some(sessions::visiting(&self.door.rooms, person.id));
+            if sessions::asks_first(&self.door.rooms, &comer).await {
+                let mut tries = 0;
+                self.note(|s| {
+                    // What was answered wrongly stays counted, however often the key is shown.
+                    tries = *s.asking.get_or_insert(0);
+                    s.known = None;
+                });
+                if tries >= ANSWERS {
+                    return Ok(Auth::reject());
+                }
+                self.sealed = Some((comer, user.to_owned()));
+                return Ok(Auth::Reject { proceed_with_methods: Some(only(MethodKind::KeyboardInteractive)), partial_success: true });
+            }
+        }
         self.note(|s| s.known = Some(person));
+        Ok(Auth::Accept)
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _: &str,
+        response: Option<server::Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        // Only for somebody whose key was accepted just now, under the same name.
+        let comer = match &self.sealed {
+            Some((comer, name)) if name == user => comer.clone(),
+            _ => return Ok(Auth::reject()),
+        };
+        let Some(mut answers) = response else { return Ok(question()) };
+        let Some(answer) = answers.next() else { return Ok(question()) };
+        if answer.is_empty() {
+            // Nobody's scope is opened by nothing: it is the word for "ask my agent", once it can be reached.
+            self.by_agent = true;
+        } else {
+            let mut exact = zeroize::Zeroizing::new(Vec::with_capacity(answer.len()));
+            exact.extend_from_slice(&answer);
+            drop(answer);
+            let answered = sessions::open_with(&self.door.rooms, &comer.user, self.peer, Secret::from_zeroizing(exact)).await;
+            if answered != Answered::Open {
+                let mut tries = 0;
+                self.note(|s| {
+                    tries = s.asking.map_or(1, |n| n + 1);
+                    (s.asking, s.person) = (Some(tries), Some(comer.user.id));
+                });
+                let again = answered == Answered::Wrong && tries < ANSWERS;
+                self.sealed = self.sealed.take().filter(|_| again);
+                // The method stays on the list: with none left, OpenSSH's client would begin with its key again.
+                return Ok(Auth::reject());
+            }
+        }
+        self.sealed = None;
+        self.note(|s| (s.known, s.asking, s.person) = (Some(Known::Person(comer.user)), None, None));
         Ok(Auth::Accept)
     }
 
@@ -174,7 +267,7 @@ impl server::Handler for Handler {
             }
         };
         let calling = self.door.desk.over_ssh(&user.name);
-        if selector.host == user.name {
+        if selector.host == user.name && selector.workspace.is_none() {
             let key = Some(fingerprint.clone());
             let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
@@ -184,11 +277,12 @@ impl server::Handler for Handler {
             let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             let notices = notices::begin(&self.door, caller, &self.config.tuning);
             let visit = Visit {
+                by_agent: self.by_agent.then(|| user.clone()),
                 notices,
                 user: user.id,
                 user_name: user.name,
                 key: fingerprint,
-                workspace: self.door.workspace.clone(),
+                workspace: selector.workspace.unwrap_or_else(|| self.door.workspace.clone()),
                 host: selector.host,
                 credential: selector.credential,
                 client: self.peer,
@@ -237,10 +331,29 @@ impl server::Handler for Handler {
         Ok(true)
     }
 
+    async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
+        // Verbs may ask the agent to open what its owner sealed; hosts never get at it.
+        let known = self.sign_in.lock().ok().and_then(|s| s.known.clone());
+        Ok(known.zip(self.selector.as_ref()).is_some_and(|(known, selector)| selector.host == *known.name()))
+    }
+
     async fn global_request(&mut self, name: &str, _: &[u8], _: &mut Session) -> Result<bool, Self::Error> {
         // OpenSSH's clients promise with it to open no further session; they are held to their word by nobody here.
         Ok(name == "no-more-sessions@openssh.com")
     }
+}
+
+/// How many answers a person may give before the connection is refused.
+const ANSWERS: usize = 3;
+
+/// What a person is asked who has to open what they sealed.
+fn question() -> Auth {
+    let prompt = (Cow::Borrowed("Passphrase for your sealed credentials: "), false);
+    Auth::Partial { name: Cow::Borrowed(""), instructions: Cow::Borrowed(""), prompts: Cow::Owned(vec![prompt]) }
+}
+
+fn only(method: MethodKind) -> MethodSet {
+    MethodSet::from(&[method][..])
 }
 
 /// A refusal with a reason code of RFC 4254 §5.1 and words that clients print.

@@ -22,6 +22,9 @@ use crate::model::EndReason;
 /// After an error of `accept` (no file descriptors, mostly) it is tried again this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How much longer than for signing in somebody has who is asked to open what they sealed.
+const TYPING: Duration = Duration::from_secs(60);
+
 /// Who is connected, to keep the limits.
 #[derive(Debug, Default)]
 struct Places {
@@ -142,7 +145,7 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
     tokio::pin!(serve);
     let deadline = tokio::time::sleep(config.tuning.sign_in_time);
     tokio::pin!(deadline);
-    let mut waiting = true;
+    let (mut waiting, mut longer) = (true, false);
     let outcome: Result<(), russh::Error> = loop {
         tokio::select! {
             outcome = &mut serve => break outcome,
@@ -152,6 +155,12 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
                 let _ = told;
             }
             () = &mut deadline, if waiting => {
+                // Whose key was accepted and who types a passphrase has longer, once.
+                let asking = sign_in.lock().is_ok_and(|s| s.asking.is_some());
+                if asking && !std::mem::replace(&mut longer, true) {
+                    deadline.as_mut().reset(tokio::time::Instant::now() + TYPING);
+                    continue;
+                }
                 waiting = false;
                 let _ = cutter.shutdown(Shutdown::Both);
             }
@@ -161,17 +170,25 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
     let Ok(mut sign_in) = sign_in.lock().map(|mut s| std::mem::take(&mut *s)) else { return };
     sign_in.left(if outcome.is_ok() { EndReason::ClientClosed } else { EndReason::ClientLost });
     if sign_in.known.is_none() && sign_in.tried {
-        door.authn.refused(peer, sign_in.person, &sign_in.asked_for, "no key of a person who may sign in").await;
+        door.authn.refused(peer, sign_in.person, &sign_in.asked_for, why_refused(&sign_in)).await;
     }
     if let Err(error) = outcome {
         tracing::debug!(target: "keyward::front", %peer, %error, "a connection broke off");
     }
 }
 
+fn why_refused(sign_in: &SignIn) -> &'static str {
+    match sign_in.asking {
+        None => "no key of a person who may sign in",
+        Some(0) => "nothing was typed to open what they sealed",
+        Some(_) => "what was typed opened nothing of what they sealed",
+    }
+}
+
 /// The listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
+    pub(super) socket: TcpListener,
 }
 
 impl Listener {

@@ -9,6 +9,7 @@ mod host_keys;
 mod listener;
 mod notices;
 mod peek;
+mod sealed;
 mod selector;
 mod verbs;
 

@@ -32,12 +32,13 @@ pub(super) async fn serve(
             arrival = arrivals.recv() => match arrival {
                 Some(Arrival::Channel { channel, reply, seat }) => {
                     let (door, caller, key, calling) = (Arc::clone(&door), caller.clone(), key.clone(), calling.clone());
+                    let handle = handle.clone();
                     running.spawn(async move {
                         let _seat = seat;
                         reply.accept().await;
                         // A key that was removed meanwhile opens no further verb.
                         if door.authn.owner_of(key).await == Some(caller.user) {
-                            verb(&door.desk, caller, calling, channel).await;
+                            verb(&door.desk, caller, calling, channel, handle).await;
                         } else {
                             relay::say(channel, Held::default(), "your key was removed\nhint: ask whoever runs this broker").await;
                         }
@@ -55,7 +56,7 @@ pub(super) async fn serve(
     running.shutdown().await;
 }
 
-async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: ClientChannel) {
+async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: ClientChannel, handle: server::Handle) {
     let mut held = Held::default();
     relay::hold(&mut channel, &mut held).await;
     if held.gone {
@@ -90,6 +91,8 @@ async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: Client
             ChannelMsg::WindowChange { col_width, row_height, .. } => {
                 resize.send_replace(cells(*col_width, *row_height));
             }
+            // Answered by the handler already.
+            ChannelMsg::AgentForward { .. } => screen.agent = Some(console::AgentDoor::new(handle.clone())),
             ChannelMsg::RequestX11 { want_reply, .. } | ChannelMsg::Request { want_reply, .. } => {
                 answers.extend(want_reply.then_some(false));
             }

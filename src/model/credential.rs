@@ -72,16 +72,36 @@ pub enum CredentialKind {
     Password,
     /// A private key. It never leaves the keeper.
     Key(KeyKind),
+    /// Nothing that stands: the workspace's certificate authority signs a certificate for each connection.
+    Certificate,
+    /// Kept in somebody else's vault and fetched at the moment of use; what is sealed here is where it lies.
+    Reference(Fetched),
+}
+
+/// What is fetched from somebody else's vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fetched {
+    /// A password.
+    Password,
+    /// The file of a private key.
+    Key,
+    /// A certificate that the other vault signs for a key of this connection alone.
+    Certificate,
 }
 
 impl CredentialKind {
-    const WORDS: [(Self, &'static str); 6] = [
+    const WORDS: [(Self, &'static str); 10] = [
         (Self::Password, "password"),
         (Self::Key(KeyKind::Ed25519), "key:ed25519"),
         (Self::Key(KeyKind::EcdsaP256), "key:ecdsa-p256"),
         (Self::Key(KeyKind::EcdsaP384), "key:ecdsa-p384"),
         (Self::Key(KeyKind::EcdsaP521), "key:ecdsa-p521"),
         (Self::Key(KeyKind::Rsa), "key:rsa"),
+        (Self::Certificate, "certificate"),
+        (Self::Reference(Fetched::Password), "reference:password"),
+        (Self::Reference(Fetched::Key), "reference:key"),
+        (Self::Reference(Fetched::Certificate), "reference:certificate"),
     ];
 
     /// The word for lists, JSON and sealed data.
@@ -126,6 +146,8 @@ pub enum Form {
     Password,
     /// The file of a private key, in any format that is read.
     PrivateKey,
+    /// No secret: where one lies, as [`super::Reference::encode`] writes it.
+    Reference(Fetched),
 }
 
 /// A credential without its secret.

@@ -89,7 +89,7 @@ pub struct HostKey {
     pub public_key: String,
     /// `SHA256:…`.
     pub fingerprint: String,
-    /// How it came to be trusted: `given`, `confirmed`, `first-use`.
+    /// How it came to be trusted: `given`, `confirmed`, `first-use`, `known_hosts`.
     pub source: String,
     /// When it was pinned.
     pub pinned_at: Time,

@@ -101,6 +101,7 @@ id!(ProposalId, "prp", "A command that an agent asks to run.");
 id!(PlanId, "pln", "Several proposals that run one after the other.");
 id!(AllowanceId, "alw", "A person's word that the same bytes may run again in one session.");
 id!(ScanId, "scn", "A scan: one run of probes over several hosts.");
+id!(SlotId, "slt", "A slot: one way to open a sealed scope.");
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! The nouns of Keyward as plain values: no I/O, no async, no clock. What is valid is decided here, once.
 
+mod authority;
 mod binding;
 mod credential;
 mod event;
@@ -9,20 +10,29 @@ mod ids;
 mod name;
 mod principal;
 mod proposal;
+mod reference;
+mod rotation;
 mod scan;
 mod session;
+mod slot;
 
+pub use authority::{Authority, AuthorityStage, Validity, is_principal};
 pub use binding::HostBinding;
-pub use credential::{Credential, CredentialKind, Form, KeyKind, Scope};
+pub use credential::{Credential, CredentialKind, Fetched, Form, KeyKind, Scope};
 pub use event::{Event, EventName, Outcome};
 pub use grant::{Action, Actions, DailyWindow, Grant, HostPattern, Subject};
 pub use host::{Address, Host, HostKey};
-pub use ids::{AgentId, AllowanceId, CredentialId, GrantId, GroupId, HostId, IdError, PlanId, ProposalId, ScanId, SessionId, UserId};
+pub use ids::{
+    AgentId, AllowanceId, CredentialId, GrantId, GroupId, HostId, IdError, PlanId, ProposalId, ScanId, SessionId, SlotId, UserId,
+};
 pub use name::{Login, Name, NameError, printable};
 pub use principal::{Agent, AgentLimits, Approver, Group, Means, Principal, Role, User, UserKey};
 pub use proposal::{Act, ActDigest, Approved, Executed, NotApproved, Pending, Proposal, Running, Stage, canonical};
+pub use reference::{Field, RefPath, Reference, ReferenceError, Wish};
+pub use rotation::{HostStep, RotationStage, UpkeepAct};
 pub use scan::{CheckState, HostState, ProbeAct, RunState};
 pub use session::{EndReason, Session};
+pub use slot::{AgentAsk, SLOTS_LEAST, SLOTS_MOST, ScopeState, Slot, SlotKind};
 
 /// The one workspace that every home has.
 pub const DEFAULT_WORKSPACE: &str = "default";

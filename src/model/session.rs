@@ -34,6 +34,8 @@ pub enum EndReason {
     Ended,
     /// The daemon stopped.
     Shutdown,
+    /// The vault was sealed.
+    Sealed,
     /// The daemon died while it ran; found at the next start.
     Crashed,
     /// What it was opened for is done.
@@ -41,7 +43,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [(Self, &'static str); 13] = [
+    const ALL: [(Self, &'static str); 14] = [
         (Self::ClientClosed, "client_closed"),
         (Self::ClientLost, "client_lost"),
         (Self::HostLost, "host_lost"),
@@ -53,6 +55,7 @@ impl EndReason {
         (Self::Limit, "limit"),
         (Self::Ended, "ended"),
         (Self::Shutdown, "shutdown"),
+        (Self::Sealed, "sealed"),
         (Self::Crashed, "crashed"),
         (Self::Done, "done"),
     ];

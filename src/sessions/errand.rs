@@ -404,7 +404,7 @@ fn not_opened(halt: &Halt, host: &Name, session: SessionId) -> NotOpened {
         _ => halt.sentence(host, session, &Calling::Local).lines().next().unwrap_or_default().to_owned(),
     };
     match halt {
-        Halt::Custody(_) | Halt::Barred | Halt::TooLate => NotOpened::Skipped(sentence),
+        Halt::Custody(_) | Halt::Agent(_) | Halt::Barred | Halt::TooLate => NotOpened::Skipped(sentence),
         Halt::Target(e) => match e.end_reason() {
             EndReason::Refused | EndReason::HostKey => NotOpened::Refused(sentence),
             EndReason::Broker => NotOpened::Skipped(sentence),

@@ -108,6 +108,11 @@ pub(super) async fn open(
     terminal: bool,
     counted: Counted,
 ) -> Result<ExecChannel, String> {
+    open_kept(connection, command, terminal, counted).await
+}
+
+/// The same for whoever keeps the proof: the caller has one that names this host.
+pub(super) async fn open_kept(connection: &Connection, command: &str, terminal: bool, counted: Counted) -> Result<ExecChannel, String> {
     let channel = connection.open_session().await.map_err(|_| "the host opens no further channel on this connection".to_owned())?;
     let (mut from, to) = channel.split();
     match begin(&mut from, &to, command, terminal).await {
@@ -190,6 +195,14 @@ impl ExecInput {
     /// Where the one secret goes that a command may ask for.
     pub(super) fn writer(&self) -> impl AsyncWrite {
         self.to.make_writer()
+    }
+
+    /// Says that nothing more comes: the command reads the end of its standard input.
+    ///
+    /// # Errors
+    /// The channel is closed.
+    pub async fn end(&self) -> Result<(), String> {
+        self.to.eof().await.map_err(|_| gone())
     }
 
     /// Closes the channel; what still runs there learns it when it writes.

@@ -270,6 +270,7 @@ pub(super) fn words(reason: EndReason) -> &'static str {
         EndReason::Withdrawn => "your access to this host was withdrawn",
         EndReason::Ended => "this session was ended by an administrator of the broker",
         EndReason::Shutdown => "the broker is shutting down",
+        EndReason::Sealed => "the broker's vault is being sealed",
         _ => "the session has ended",
     }
 }

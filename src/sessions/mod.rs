@@ -11,12 +11,16 @@ mod live;
 mod open;
 mod registry;
 mod run;
+mod unlock;
+mod upkeep;
 
 pub use arrears::Arrears;
 pub use errand::{Errand, NotOpened, Site, SudoGiven, errand, on_live};
-pub use exec::{ExecChannel, ExecHeard};
+pub use exec::{ExecChannel, ExecHeard, ExecInput};
 pub use gate::{Barred, Gates, REFUSALS_MAX};
 pub use hall::{Arrival, Seat, Seats};
 pub use open::{Rooms, Visit, open};
 pub use registry::{Entrance, Live, LiveConnection, Place, Registry};
 pub use run::{Piece, Run, RunEnd, is_granted};
+pub use unlock::{Answered, Comer, Visiting, asks_first, open_with, visiting};
+pub use upkeep::{Site as UpkeepSite, Step, StepName, Steps, Upkeep, act, upkeep};

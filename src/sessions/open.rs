@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russh::{Disconnect, server};
 use tokio::sync::{mpsc, watch};
@@ -19,6 +19,7 @@ use crate::custody::{self, Asked, Custody, LeaseEnd, SessionEnd, StandsOn, Warra
 use crate::fault::{Calling, Fault, Kind};
 use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
 use crate::relay::{self, Notices};
+use crate::ssh_agent;
 use crate::target::{self, Connection, Error as TargetError, Prompt};
 
 /// How long a client that must be told something has to open a channel to be told on.
@@ -70,6 +71,8 @@ pub struct Visit {
     pub handle: server::Handle,
     /// How the person is told what waits for them while they sit at a shell.
     pub notices: Option<Notices>,
+    /// The person, where their agent is to open what they sealed before anything else.
+    pub by_agent: Option<User>,
 }
 
 /// What was reached so far, so that an end at any moment is recorded as what it is.
@@ -77,6 +80,8 @@ pub struct Visit {
 pub(super) struct Progress {
     pub(super) permitted: Option<(User, Host, Credential)>,
     pub(super) lease_open: bool,
+    /// How long it took to connect, once the host has proven its key; and when it had.
+    pub(super) proven: Option<(Duration, Instant)>,
 }
 
 pub(super) type Shared = Arc<Mutex<Progress>>;
@@ -103,6 +108,9 @@ pub(super) enum Halt {
     Told(EndReason),
     #[error("its credential was refused by two hosts of this scan: it is not tried again, so that no account is locked")]
     Barred,
+    /// A person's agent did not open their sealed scope.
+    #[error(transparent)]
+    Agent(ssh_agent::Error),
     #[error("its turn to sign in came too late")]
     TooLate,
 }
@@ -110,7 +118,7 @@ pub(super) enum Halt {
 impl Halt {
     pub(super) fn end_reason(&self) -> EndReason {
         match self {
-            Self::Custody(_) => EndReason::Broker,
+            Self::Custody(_) | Self::Agent(_) => EndReason::Broker,
             Self::Target(e) => e.end_reason(),
             Self::Left(why) | Self::Told(why) => *why,
             Self::Barred => EndReason::Refused,
@@ -133,6 +141,7 @@ impl Halt {
                 ("the broker's vault does not answer".to_owned(), operator())
             }
             Self::Custody(e) => (e.to_string(), e.hint()),
+            Self::Agent(e) => (e.to_string(), e.hint()),
             Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
             Self::Left(_) | Self::Told(_) | Self::Barred | Self::TooLate => (self.to_string(), None),
         };
@@ -160,17 +169,24 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 }
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
-    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, notices } = visit;
+    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, notices, by_agent } = visit;
     let asked = Asked { user, key: Some(key.clone()), needs: None, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
     let mut bell = rooms.guard.listen();
     let began = rooms.clock.now();
     // Not raced with the client's leaving: a permit that is being witnessed gets its end recorded, too.
-    let warrant = match rooms.custody.warrant(asked).await {
+    let opened = match &by_agent {
+        Some(person) => super::unlock::by_agent(&rooms, &mut hall, &handle, person, client).await,
+        None => Ok(()),
+    };
+    let warranted = match opened {
+        Ok(()) => rooms.custody.warrant(asked).await.map_err(Halt::from),
+        Err(halt) => Err(halt),
+    };
+    let warrant = match warranted {
         Ok(warrant) => warrant,
-        Err(e) => {
-            let halt = Halt::from(e);
+        Err(halt) => {
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
             tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
             let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
@@ -265,7 +281,7 @@ pub(super) async fn journey(
     progress: &Shared,
     gates: Option<&Gates>,
 ) -> Result<Opened, Halt> {
-    let Warrant { permit, user, host, credential } = warrant;
+    let Warrant { permit, user, host, credential, way } = warrant;
     let session = permit.get().session();
     let reach = permit.get().reach().clone();
 
@@ -286,6 +302,7 @@ pub(super) async fn journey(
             return Err(e.into());
         }
     };
+    note(progress, |p| p.proven = Some((dialed.connect_took(), Instant::now())));
     let host = if host.host_keys.is_empty() { pin(rooms, &user, &host, &dialed, session).await? } else { host };
 
     let turn = match gates {
@@ -298,7 +315,7 @@ pub(super) async fn journey(
 
     // Noted before it is asked for: if this is dropped on the way, its end is still recorded.
     note(progress, |p| p.lease_open = true);
-    let lease = match rooms.custody.lease(permit, &user, &host, &credential, &dialed.key().fingerprint).await {
+    let lease = match rooms.custody.lease(permit, &user, &host, (&credential, way), &dialed.key().fingerprint, dialed.source()).await {
         Ok(lease) => lease,
         Err(e) => {
             note(progress, |p| p.lease_open = false);

@@ -3,6 +3,7 @@
 
 mod bridge;
 mod frames;
+pub mod sealed;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +43,7 @@ pub struct Doorway {
 }
 
 /// Serves the door until `stop`, then waits for the calls that run. Bridges of agents end at `stop`.
-pub async fn serve(listener: UnixListener, door: Doorway, stop: CancellationToken) {
+pub async fn serve(listener: Arc<UnixListener>, door: Doorway, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let bridges = Arc::new(Semaphore::new(BRIDGES));
     let calls = TaskTracker::new();
@@ -166,7 +167,9 @@ async fn answer(stream: &mut UnixStream, desk: &Desk, caller: Caller, request: R
             let written = match piece {
                 Piece::Lines(text) => frames::write(&mut to, Frame::Output, text.as_bytes()).await,
                 Piece::Report(text) => frames::write(&mut to, Frame::Report, text.as_bytes()).await,
+                Piece::Step(text) => frames::write(&mut to, Frame::Step, text.as_bytes()).await,
                 Piece::Progress(view) => frames::json(&mut to, Frame::Progress, &view).await,
+                Piece::Bytes(bytes) => frames::write(&mut to, Frame::Bytes, &bytes).await,
             };
             if let Err(e) = written {
                 // The desk hears it at its next piece and stops.

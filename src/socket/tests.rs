@@ -28,7 +28,7 @@ async fn a_call_goes_in_and_its_answer_comes_out() {
     std::fs::set_permissions(home.path().join("control.sock"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let stop = CancellationToken::new();
     #[allow(clippy::disallowed_methods)] // awaited below
-    let door = tokio::spawn(serve(listener, doorway(&world), stop.clone()));
+    let door = tokio::spawn(serve(std::sync::Arc::new(listener), doorway(&world), stop.clone()));
     let path = home.path().to_owned();
     tokio::task::spawn_blocking(move || {
         let client = Client::new(&path, name("default"));

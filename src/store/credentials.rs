@@ -46,6 +46,8 @@ pub struct BindingRow {
 const COLUMNS: &str = "c.id, c.scope, c.name, c.username, c.kind, c.version, c.public_key, c.fingerprint, c.created_at, c.updated_at, \
     (SELECT last_used_at FROM credential_uses u WHERE u.credential = c.id)";
 const META: usize = 11;
+/// The next secret of a rotation is nothing that a name or a list leads to.
+const LISTED: &str = "c.id NOT IN (SELECT next FROM rotations WHERE next IS NOT NULL)";
 
 fn meta(row: &Row<'_>) -> rusqlite::Result<Credential> {
     Ok(Credential {
@@ -88,12 +90,17 @@ fn kek_row(r: &Row<'_>) -> rusqlite::Result<KekRow> {
     Ok(KekRow { scope: r.get(0)?, version: r.get(1)?, wrapped: r.get(2)? })
 }
 
-/// Any wrapped key, to find out at the start whether the root key is this vault's.
+/// Any key that the root key wraps, to find out at the start whether the root key is this vault's.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn any_kek(c: &Connection) -> Result<Option<KekRow>, Error> {
-    Ok(c.query_row("SELECT scope, version, wrapped FROM keks ORDER BY scope, version LIMIT 1", [], kek_row).optional()?)
+    Ok(c.query_row(
+        "SELECT scope, version, wrapped FROM keks WHERE substr(wrapped, 1, 1) <> x'02' ORDER BY scope, version LIMIT 1",
+        [],
+        kek_row,
+    )
+    .optional()?)
 }
 
 /// Adds a scope's key.
@@ -105,12 +112,26 @@ pub fn insert_kek(c: &Connection, k: &KekRow) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a version of a scope's key is there. Asked before anything is written that it wraps: what was sealed while the scope's key
+/// was replaced would never open again.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub fn has_kek(c: &Connection, scope: &Scope, version: u32) -> Result<(), Error> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM keks WHERE scope = ?1 AND version = ?2)";
+    match c.prepare_cached(sql)?.query_row(params![scope, version], |r| r.get(0))? {
+        true => Ok(()),
+        false => Err(Error::Missing("key any more that this was sealed with: it was replaced meanwhile, try again".to_owned())),
+    }
+}
+
 /// Adds a credential.
 ///
 /// # Errors
-/// [`Error::Duplicate`].
+/// [`Error::Duplicate`]; [`Error::Missing`] if the scope's key was replaced meanwhile.
 pub fn insert(c: &Connection, r: &CredentialRow) -> Result<(), Error> {
     let m = &r.meta;
+    has_kek(c, &m.scope, r.kek_version)?;
     if by_name(c, &m.scope, &m.name)?.is_some() {
         return Err(Error::Duplicate(format!("a {} credential named {}", m.scope.word(), m.name)));
     }
@@ -119,7 +140,7 @@ pub fn insert(c: &Connection, r: &CredentialRow) -> Result<(), Error> {
          VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
         params![m.id, m.scope, m.name, m.username, m.kind, m.version, m.public_key, m.fingerprint, r.sealed, r.wrapped_dek, r.kek_version, m.created_at, m.updated_at],
     )?;
-    Ok(())
+    super::secret_ages::note(c, m.id, m.created_at)
 }
 
 /// Writes all of a credential that exists, ciphertexts included.
@@ -128,9 +149,11 @@ pub fn insert(c: &Connection, r: &CredentialRow) -> Result<(), Error> {
 /// [`Error::Missing`], [`Error::Duplicate`].
 pub fn update(c: &Connection, r: &CredentialRow) -> Result<(), Error> {
     let m = &r.meta;
+    has_kek(c, &m.scope, r.kek_version)?;
     if by_name(c, &m.scope, &m.name)?.is_some_and(|other| other.id != m.id) {
         return Err(Error::Duplicate(format!("a {} credential named {}", m.scope.word(), m.name)));
     }
+    super::secret_ages::note_if_new(c, m.id, m.version, m.updated_at)?;
     let n = c.execute(
         "UPDATE credentials SET name=?2, username=?3, kind=?4, version=?5, public_key=?6, fingerprint=?7, sealed=?8, wrapped_dek=?9, kek_version=?10, updated_at=?11 WHERE id=?1",
         params![m.id, m.name, m.username, m.kind, m.version, m.public_key, m.fingerprint, r.sealed, r.wrapped_dek, r.kek_version, m.updated_at],
@@ -155,7 +178,7 @@ pub fn remove(c: &Connection, id: CredentialId) -> Result<(), Error> {
 /// # Errors
 /// What SQLite says.
 pub fn by_name(c: &Connection, scope: &Scope, name: &Name) -> Result<Option<Credential>, Error> {
-    Ok(c.prepare_cached(&format!("SELECT {COLUMNS} FROM credentials c WHERE c.scope = ?1 AND c.name = ?2"))?
+    Ok(c.prepare_cached(&format!("SELECT {COLUMNS} FROM credentials c WHERE c.scope = ?1 AND c.name = ?2 AND {LISTED}"))?
         .query_row(params![scope, name], meta)
         .optional()?)
 }
@@ -185,7 +208,7 @@ pub fn row(c: &Connection, id: CredentialId) -> Result<Option<CredentialRow>, Er
 /// # Errors
 /// What SQLite says.
 pub fn visible(c: &Connection, workspace: &Name, user: UserId) -> Result<Vec<Credential>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM credentials c WHERE c.scope IN (?1, ?2) ORDER BY c.name, c.scope");
+    let sql = format!("SELECT {COLUMNS} FROM credentials c WHERE c.scope IN (?1, ?2) AND {LISTED} ORDER BY c.name, c.scope");
     let rows = c
         .prepare_cached(&sql)?
         .query_map(params![Scope::Workspace(workspace.clone()), Scope::Personal(user)], meta)?
@@ -238,6 +261,9 @@ pub fn binding(c: &Connection, credential: CredentialId, host: HostId) -> Result
 /// # Errors
 /// What SQLite says.
 pub fn bind(c: &Connection, b: &BindingRow) -> Result<(), Error> {
+    if let Some(credential) = by_id(c, b.credential)? {
+        has_kek(c, &credential.scope, b.kek_version)?;
+    }
     c.execute(
         "INSERT INTO bindings(credential, host, wrapped_dek, kek_version) VALUES(?1,?2,?3,?4)
          ON CONFLICT(credential, host) DO UPDATE SET wrapped_dek = ?3, kek_version = ?4",
@@ -254,11 +280,14 @@ pub fn unbind(c: &Connection, credential: CredentialId, host: HostId) -> Result<
     Ok(c.execute("DELETE FROM bindings WHERE credential = ?1 AND host = ?2", params![credential, host])? > 0)
 }
 
-/// Removes a binding that nobody chose. `false`: somebody did, or there is none.
+/// Removes a binding that nobody chose, for the host or for its whole workspace. `false`: somebody did, or there is none.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn unbind_if_unchosen(c: &Connection, credential: CredentialId, host: HostId) -> Result<bool, Error> {
+    if super::defaults::is_of_workspace_of(c, host, credential)? {
+        return Ok(false);
+    }
     let sql = "DELETE FROM bindings WHERE credential = ?1 AND host = ?2 AND NOT EXISTS(SELECT 1 FROM choices x WHERE x.credential = ?1 AND x.host = ?2)";
     Ok(c.execute(sql, params![credential, host])? > 0)
 }

@@ -34,12 +34,18 @@ fn complete(c: &Connection, mut host: Host) -> Result<Host, Error> {
     Ok(host)
 }
 
+/// Refuses a name that another host of the workspace has, or a person, an agent or a group.
+fn name_is_free(c: &Connection, workspace: &Name, name: &Name) -> Result<(), Error> {
+    super::users::name_is_nobodys(c, name)?;
+    if by_name(c, workspace, name)?.is_some() { Err(Error::Duplicate(format!("a host named {name}"))) } else { Ok(()) }
+}
+
 /// Adds a host with its tags and keys. No user or group has its name.
 ///
 /// # Errors
 /// [`Error::Duplicate`].
 pub fn insert(c: &Connection, h: &Host) -> Result<(), Error> {
-    super::users::name_is_free(c, &h.name)?;
+    name_is_free(c, &h.workspace, &h.name)?;
     c.execute(
         &format!("INSERT INTO hosts({COLUMNS}) VALUES(?1,?2,?3,?4,?5,?6,?7)"),
         params![h.id, h.workspace, h.name, h.address.host, h.address.port, h.trust_first_use, h.created_at],
@@ -61,7 +67,7 @@ pub fn update(c: &Connection, h: &Host) -> Result<(), Error> {
         .optional()?
         .ok_or_else(|| Error::Missing("such host".to_owned()))?;
     if old != h.name {
-        super::users::name_is_free(c, &h.name)?;
+        name_is_free(c, &h.workspace, &h.name)?;
     }
     c.execute(
         "UPDATE hosts SET name = ?2, address = ?3, port = ?4, trust_first_use = ?5 WHERE id = ?1",

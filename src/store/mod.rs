@@ -6,18 +6,27 @@
 
 pub mod agents;
 pub mod audit_log;
+pub mod authorities;
+pub mod backup;
 pub mod credentials;
+pub mod defaults;
 pub mod grants;
 pub mod hosts;
+pub mod keys;
 mod open;
 pub mod proposals;
+pub mod rotations;
 pub mod scans;
 mod schema;
+pub mod secret_ages;
 pub mod sessions;
+pub mod shreds;
+pub mod slots;
 pub mod state;
 pub mod sudo;
 mod types;
 pub mod users;
+pub mod workspaces;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
@@ -212,6 +221,7 @@ impl Store {
     pub fn open(config: Config) -> Result<Self, Error> {
         let mut writer = open::writer(&config.path)?;
         schema::migrate(&mut writer)?;
+        schema::is_ours(&writer)?;
         let (writes, jobs) = mpsc::sync_channel(QUEUE_MAX);
         let (reads, read_jobs) = mpsc::sync_channel::<ReadJob>(QUEUE_MAX);
         let path = config.path.clone();
@@ -401,6 +411,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 fn write_loop(mut connection: Connection, jobs: &mpsc::Receiver<Job>, path: &Path) {
+    let mut known = schema::Known::default();
     let mut seal: Option<Box<dyn StateSeal>> = None;
     let mut carried = None;
     while let Some(first) = carried.take().or_else(|| jobs.recv().ok()) {
@@ -426,14 +437,20 @@ fn write_loop(mut connection: Connection, jobs: &mpsc::Receiver<Job>, path: &Pat
             }
         }
         if !group.is_empty() {
-            commit_group(&mut connection, group, seal.as_deref(), path);
+            commit_group(&mut connection, &mut known, group, seal.as_deref(), path);
         }
     }
     let _ = open::truncate_wal(&connection);
 }
 
 /// Runs each job in a savepoint, seals the state if one changed it, commits once, then tells every waiter.
-fn commit_group(connection: &mut Connection, group: Vec<(bool, Run, Told)>, seal: Option<&dyn StateSeal>, path: &Path) {
+fn commit_group(
+    connection: &mut Connection,
+    known: &mut schema::Known,
+    group: Vec<(bool, Run, Told)>,
+    seal: Option<&dyn StateSeal>,
+    path: &Path,
+) {
     let name_path = |e: Error| if let Error::Full { .. } = e { Error::Full { path: path.to_owned() } } else { e };
     // Everybody who waits is entered first: whatever fails below, they are told what it was.
     let (jobs, mut waiters): (Vec<_>, Vec<Waiter>) = group.into_iter().map(|(sealed, run, told)| ((sealed, run), (told, None))).unzip();
@@ -443,7 +460,8 @@ fn commit_group(connection: &mut Connection, group: Vec<(bool, Run, Told)>, seal
         let mut held = None;
         for ((sealed, run), (_, refused)) in jobs.into_iter().zip(&mut waiters) {
             if sealed && held.is_none() {
-                held = Some(seal.ok_or(Error::Unsealed).and_then(|seal| state::check(&transaction, seal)));
+                let ours = known.check(&transaction);
+                held = Some(ours.and_then(|()| seal.ok_or(Error::Unsealed)).and_then(|seal| state::check(&transaction, seal)));
             }
             if let (true, Some(Err(refusal))) = (sealed, &held) {
                 *refused = Some(again(refusal));
@@ -534,6 +552,41 @@ mod tests {
         let sealed = store.read(state::read).await.unwrap();
         assert_eq!(sealed.epoch, 1);
         assert_eq!(sealed.mac, Some(sealed.digest));
+    }
+
+    /// A trigger of somebody else's would have the broker itself write, and seal, what it says.
+    #[tokio::test]
+    async fn a_trigger_that_somebody_made_stops_every_change_and_the_next_start() {
+        let (dir, store) = temporary();
+        store.seal_with(Box::new(Fixed)).unwrap();
+        let group = |name: &'static str| {
+            let sql = format!("INSERT INTO groups(id, name) VALUES('grp_{name}', '{name}')");
+            store.change(move |c| -> Result<(), Error> { Ok(c.execute(&sql, []).map(drop)?) })
+        };
+        group("one").await.unwrap();
+        #[allow(clippy::disallowed_methods)] // somebody else
+        let other = rusqlite::Connection::open(dir.path().join("k.db")).unwrap();
+        other.execute_batch("CREATE TRIGGER evil AFTER INSERT ON groups BEGIN INSERT INTO meta VALUES('evil', x'01'); END").unwrap();
+        let refused = group("two").await;
+        assert!(matches!(&refused, Err(Error::Malformed(text)) if text.contains("trigger evil")), "{refused:?}");
+        let count = |c: &Connection| -> Result<i64, Error> {
+            Ok(c.query_row("SELECT (SELECT count(*) FROM groups) + (SELECT count(*) FROM meta WHERE key = 'evil')", [], |r| r.get(0))?)
+        };
+        assert_eq!(store.read(count).await.unwrap(), 1);
+        store.close();
+        let again = Store::open(Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_secs(10) });
+        assert!(matches!(&again, Err(Error::Malformed(text)) if text.contains("trigger evil")), "{again:?}");
+        other.execute_batch("DROP TRIGGER evil").unwrap();
+        Store::open(Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_secs(10) }).unwrap();
+    }
+
+    /// What was sealed while its scope's key was replaced is not written: it would never open again.
+    #[tokio::test]
+    async fn nothing_is_written_under_a_key_that_is_gone() {
+        let (_dir, store) = temporary();
+        let scope = crate::model::Scope::Workspace("default".parse().unwrap());
+        let found = store.read(move |c| credentials::has_kek(c, &scope, 1)).await;
+        assert!(matches!(found, Err(Error::Missing(_))), "{found:?}");
     }
 
     #[tokio::test]

@@ -7,10 +7,15 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Error;
 
+/// How long a connection waits for another one's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the writer waits for readers when it empties the log.
+const TRUNCATE_PATIENCE: Duration = Duration::from_millis(50);
+
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     #[allow(clippy::disallowed_methods)] // the one place
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(PATIENCE)?;
     // ON and not FAST: FAST leaves the overflow pages of a long row in the file.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -46,7 +51,26 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// A connection that copies: it reads the database, and writes to the copy alone.
+pub(super) fn copier(path: &Path) -> Result<Connection, Error> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// A connection that changes nothing at all, for a file that may be anybody's.
+pub(super) fn viewer(path: &Path) -> Result<Connection, Error> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// A database in memory.
+pub(super) fn memory() -> Result<Connection, Error> {
+    open(Path::new(":memory:"), OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+}
+
 /// Writes the log back and cuts it to nothing. `false`: a reader held it up.
 pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map(|busy| busy == 0)
+    // Whoever reads for long is not waited for: every write would wait, too. It is tried again later.
+    connection.busy_timeout(TRUNCATE_PATIENCE)?;
+    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map(|busy| busy == 0);
+    connection.busy_timeout(PATIENCE)?;
+    done
 }

@@ -66,7 +66,8 @@ pub fn begin(c: &Connection, row: &SessionRow) -> Result<(), Error> {
     let s = &row.session;
     let (name, scope) = row.credential.clone().unzip();
     c.execute(
-        "INSERT INTO sessions(id, user, user_name, host, host_name, credential, credential_name, credential_scope, client, started_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+        "INSERT INTO sessions(id, user, user_name, host, host_name, credential, credential_name, credential_scope, client, started_at, workspace)
+         VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10, coalesce((SELECT workspace FROM hosts WHERE id = ?4), 'default'))",
         params![s.id, s.user, row.user_name, s.host, row.host_name, s.credential, name, scope, s.client, s.started_at],
     )?;
     Ok(())
@@ -91,15 +92,15 @@ pub fn end(c: &Connection, id: SessionId, end: End) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sessions, newest first: of one person or all, only living ones or all, at most `most`.
+/// Sessions, newest first: of one person or all, only living ones or all, at most `most`, of a workspace or all.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn list(c: &Connection, of: Option<UserId>, live: bool, most: u32) -> Result<Vec<SessionRow>, Error> {
+pub fn list(c: &Connection, workspace: Option<&Name>, of: Option<UserId>, live: bool, most: u32) -> Result<Vec<SessionRow>, Error> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM sessions WHERE (?1 IS NULL OR user = ?1) AND (?2 = 0 OR ended_at IS NULL) ORDER BY id DESC LIMIT ?3"
+        "SELECT {COLUMNS} FROM sessions WHERE (?1 IS NULL OR user = ?1) AND (?2 = 0 OR ended_at IS NULL) AND (?4 IS NULL OR workspace = ?4) ORDER BY id DESC LIMIT ?3"
     );
-    Ok(c.prepare_cached(&sql)?.query_map(params![of, live, most], session)?.collect::<Result<_, _>>()?)
+    Ok(c.prepare_cached(&sql)?.query_map(params![of, live, most, workspace], session)?.collect::<Result<_, _>>()?)
 }
 
 /// A session by id.

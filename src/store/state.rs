@@ -26,6 +26,15 @@ const SEALED: &[(&str, &str)] = &[
     ("grants", "id"),
     ("agents", "id"),
     ("sudo_secrets", "credential"),
+    ("authorities", "scope, generation"),
+    ("certificate_terms", "credential"),
+    ("rotations", "credential"),
+    ("rotation_hosts", "credential, host"),
+    ("secret_changes", "credential"),
+    ("workspace_defaults", "workspace"),
+    ("workspaces", "name"),
+    ("roots", "id"),
+    ("slots", "id"),
 ];
 
 /// How many of [`SEALED`] count also while they are empty. Tables that came later do not: so the seal of a database from

@@ -4,8 +4,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use crate::clock::Time;
 use crate::model::{
-    ActDigest, AgentId, CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, HostState, Login, Name, PlanId, ProposalId,
-    Role, RunState, ScanId, Scope, SessionId, Stage, UserId,
+    ActDigest, AgentId, AuthorityStage, CredentialId, CredentialKind, EndReason, GrantId, GroupId, HostId, HostState, HostStep, Login,
+    Name, PlanId, ProposalId, Role, RotationStage, RunState, ScanId, Scope, SessionId, SlotId, SlotKind, Stage, UserId,
 };
 
 macro_rules! as_text {
@@ -40,7 +40,12 @@ as_text!(
     Stage,
     HostState,
     RunState,
-    ScanId
+    ScanId,
+    AuthorityStage,
+    HostStep,
+    RotationStage,
+    SlotId,
+    SlotKind
 );
 
 impl ToSql for ActDigest {

@@ -29,12 +29,24 @@ pub fn insert(c: &Connection, u: &User) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a name that a person, an agent, a group or a host has.
+/// Refuses a name that a person, an agent, a group or a host of any workspace has.
 ///
 /// # Errors
 /// [`Error::Duplicate`] that names what has it.
 pub fn name_is_free(c: &Connection, name: &Name) -> Result<(), Error> {
-    for (table, what) in [("users", "a user"), ("agents", "an agent"), ("groups", "a group"), ("hosts", "a host")] {
+    is_in_none(c, name, &[("users", "a user"), ("agents", "an agent"), ("groups", "a group"), ("hosts", "a host")])
+}
+
+/// Refuses a name that a person, an agent or a group has: no host of any workspace may be taken for one of them.
+///
+/// # Errors
+/// [`Error::Duplicate`] that names what has it.
+pub(super) fn name_is_nobodys(c: &Connection, name: &Name) -> Result<(), Error> {
+    is_in_none(c, name, &[("users", "a user"), ("agents", "an agent"), ("groups", "a group")])
+}
+
+fn is_in_none(c: &Connection, name: &Name, tables: &[(&str, &str)]) -> Result<(), Error> {
+    for (table, what) in tables {
         let taken: bool =
             c.prepare_cached(&format!("SELECT EXISTS(SELECT 1 FROM {table} WHERE name = ?1)"))?.query_row([name], |r| r.get(0))?;
         if taken {
@@ -103,6 +115,7 @@ pub fn set_disabled(c: &Connection, id: UserId, disabled: bool) -> Result<(), Er
 pub fn remove(c: &Connection, id: UserId) -> Result<(), Error> {
     let scope = crate::model::Scope::Personal(id);
     c.execute("DELETE FROM choices WHERE user = ?1", [id.to_string()])?;
+    c.execute("DELETE FROM credential_uses WHERE credential IN (SELECT id FROM credentials WHERE scope = ?1)", params![scope])?;
     c.execute("DELETE FROM credentials WHERE scope = ?1", params![scope])?;
     c.execute("DELETE FROM keks WHERE scope = ?1", params![scope])?;
     super::grants::remove_of(c, &crate::model::Subject::User(id))?;

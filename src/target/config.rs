@@ -26,6 +26,8 @@ pub struct Config {
     pub window: u32,
     /// The largest packet accepted, in bytes.
     pub max_packet: u32,
+    /// Certificates are good only from the address that this broker connects from.
+    pub certificate_source_address: bool,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             keepalive_max: 4,
             window: 8 * 1024 * 1024,
             max_packet: 32 * 1024,
+            certificate_source_address: true,
         }
     }
 }

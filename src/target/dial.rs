@@ -1,6 +1,7 @@
 //! From an address to a host whose key is proven. Not a byte of a credential is near here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use russh::client;
 use russh::keys::{Algorithm, PublicKey};
@@ -22,6 +23,8 @@ pub struct Dialed {
     pub(super) config: Config,
     key: ProvenKey,
     peer: SocketAddr,
+    local: IpAddr,
+    connected: Duration,
 }
 
 impl std::fmt::Debug for Dialed {
@@ -34,6 +37,15 @@ impl Dialed {
     /// The key that it proved.
     pub fn key(&self) -> &ProvenKey {
         &self.key
+    }
+    /// The address from which the host sees this connection, for certificates that are good from there alone. `None`: they are to
+    /// be good from anywhere.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.config.certificate_source_address.then_some(self.local)
+    }
+    /// How long it took to look up its name and to connect.
+    pub fn connect_took(&self) -> Duration {
+        self.connected
     }
     /// The address that was connected to.
     pub fn peer(&self) -> SocketAddr {
@@ -54,13 +66,18 @@ pub async fn dial(config: &Config, host: &Host) -> Result<Dialed, Error> {
         (true, true) => Trust::FirstUse,
         (true, false) => Trust::Look,
     };
+    let began = Instant::now();
     let (stream, peer) = connect(config, &host.address).await?;
+    let local = stream.local_addr().map_err(|error| Error::Unreachable { address: host.address.clone(), error })?.ip();
+    let connected = began.elapsed();
     let seen = Seen::default();
     let handler = HostHandler { trust, seen: seen.clone() };
     let exchange = client::connect_stream(config.client(&kinds, None), Buffered::new(stream), handler);
     let outcome = timeout(config.handshake_timeout, exchange).await;
     match (outcome, seen.get()) {
-        (Ok(Ok(handle)), Some(key)) => Ok(Dialed { handle, address: host.address.clone(), config: config.clone(), key, peer }),
+        (Ok(Ok(handle)), Some(key)) => {
+            Ok(Dialed { handle, address: host.address.clone(), config: config.clone(), key, peer, local, connected })
+        }
         (Ok(Err(russh::Error::UnknownKey)), Some(presented)) if pins.is_empty() => Err(Error::NotPinned { presented }),
         (Ok(Err(russh::Error::UnknownKey)), Some(presented)) => Err(Error::KeyChanged { presented, pinned: pins }),
         (Ok(Err(e)), _) => Err(Error::Negotiation { address: host.address.clone(), why: e.to_string() }),
@@ -98,6 +115,19 @@ pub async fn probe(config: &Config, address: &Address) -> Result<Vec<ProvenKey>,
         (true, Some(error)) => Err(error),
         (true, None) => Err(Error::Negotiation { address: address.clone(), why: "it has no key of a kind that is accepted".to_owned() }),
         (false, _) => Ok(keys),
+    }
+}
+
+/// Looks up the name of a host, and connects to nothing.
+///
+/// # Errors
+/// [`Error::Unreachable`], [`Error::TimedOut`].
+pub async fn look_up(config: &Config, address: &Address) -> Result<usize, Error> {
+    let limit = config.connect_timeout;
+    match timeout(limit, lookup_host((address.host.as_str(), address.port))).await {
+        Ok(Ok(found)) => Ok(found.count()),
+        Ok(Err(error)) => Err(Error::Unreachable { address: address.clone(), error }),
+        Err(_) => Err(Error::TimedOut { address: address.clone(), step: "name", limit }),
     }
 }
 

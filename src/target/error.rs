@@ -14,6 +14,16 @@ pub struct ProvenKey {
     pub fingerprint: String,
 }
 
+/// How a certificate is offered.
+pub(super) const CERTIFICATE: &str = "certificate";
+
+fn refused(method: &str, login: &str) -> String {
+    match method {
+        CERTIFICATE => format!("the host did not take the certificate for login {login}"),
+        _ => format!("the host refused the credential ({method}) for login {login}"),
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -58,7 +68,7 @@ pub enum Error {
         pinned: Vec<String>,
     },
     /// The host does not take this credential.
-    #[error("the host refused the credential ({method}) for login {login}")]
+    #[error("{}", refused(method, login))]
     Refused {
         /// By which method it was offered.
         method: &'static str,
@@ -103,6 +113,7 @@ impl Error {
             Self::KeyChanged { .. } => {
                 Some(format!("nothing was sent to it. If the change is legitimate, an admin pins the new key, with `host trust {host}`"))
             }
+            Self::Refused { method: CERTIFICATE, .. } => Some("is the workspace's CA trusted there? keyward ca show".to_owned()),
             Self::Refused { .. } => {
                 Some("it was tried once and is not tried again: check it with whoever keeps this credential".to_owned())
             }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::dial::Dialed;
-use super::error::Error;
+use super::error::{CERTIFICATE, Error};
 use super::interactive::{MOST_PROMPTS, MOST_ROUNDS, Prompt, ask, asks_for_password};
 use crate::secret::Secret;
 use crate::vault::{Lease, Means, Signer};
@@ -25,6 +25,10 @@ impl Dialed {
         let method = match lease.into_means() {
             Means::Key(signer) => self.with_key(&login, signer, prompts).await?,
             Means::Password(secret) => self.with_password(&login, secret, prompts).await?,
+            Means::Either(first, second) => match self.with_password(&login, first, prompts).await {
+                Err(Error::Refused { .. }) => self.with_password(&login, second, prompts).await?,
+                other => other?,
+            },
         };
         let key = self.key().clone();
         Ok(Connection { handle: self.handle, key, method })
@@ -35,12 +39,19 @@ impl Dialed {
         // SHA-256 and not SHA-512: every server that takes RSA with SHA-2 takes it, dropbear takes no other, and nothing
         // has to be asked first (russh waits a second for servers that do not announce what they take).
         let hash = matches!(key.algorithm(), Algorithm::Rsa { .. }).then_some(HashAlg::Sha256);
+        let method = if signer.certificate().is_some() { CERTIFICATE } else { "publickey" };
         let limit = self.config.login_timeout;
-        let attempt = self.handle.authenticate_publickey_with(login, key, hash, &mut signer);
+        let handle = &mut self.handle;
+        let attempt = async move {
+            match signer.certificate().cloned() {
+                Some(certificate) => handle.authenticate_certificate_with(login, certificate, hash, &mut signer).await,
+                None => handle.authenticate_publickey_with(login, key, hash, &mut signer).await,
+            }
+        };
         let answer =
             timeout(limit, attempt).await.map_err(|_| Error::TimedOut { address: self.address.clone(), step: "sign-in", limit })??;
         match answer {
-            AuthResult::Success => Ok("publickey"),
+            AuthResult::Success => Ok(method),
             AuthResult::Failure { remaining_methods, partial_success: true }
                 if remaining_methods.contains(&MethodKind::KeyboardInteractive) =>
             {
@@ -50,7 +61,7 @@ impl Dialed {
                 Err(Error::NoMethod { have: "private key alone", offered: names(&remaining_methods) })
             }
             AuthResult::Failure { .. } if self.handle.is_closed() => Err(Error::Lost("during the sign-in".to_owned())),
-            AuthResult::Failure { .. } => Err(Error::Refused { method: "publickey", login: login.to_owned() }),
+            AuthResult::Failure { .. } => Err(Error::Refused { method, login: login.to_owned() }),
         }
     }
 

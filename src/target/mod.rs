@@ -8,11 +8,13 @@ mod error;
 mod handler;
 mod interactive;
 mod login;
+mod password;
 mod sudo;
 
 pub use config::Config;
 pub use connection::{Connection, HostChannel};
-pub use dial::{Dialed, Trust, dial, probe};
+pub use dial::{Dialed, Trust, dial, look_up, probe};
 pub use error::{Error, ProvenKey};
 pub use interactive::Prompt;
+pub use password::send_new_password;
 pub use sudo::send_password;

@@ -8,7 +8,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{constant_time, hkdf, hmac, rand};
 use zeroize::Zeroizing;
 
-use crate::model::{Credential, HostBinding, HostId, Scope};
+use crate::model::{Authority, Credential, HostBinding, HostId, Scope};
 
 /// Secret bytes inside the room: on the heap, of exact capacity, wiped.
 pub(super) type Bytes = Zeroizing<Vec<u8>>;
@@ -129,6 +129,36 @@ impl Place {
             None => place.with(b"unbound"),
             Some((id, binding)) => place.with(b"bound").with(id.bytes()).with(&binding.encode()),
         }
+    }
+
+    /// The data key of a certificate authority's key in `authorities`.
+    pub(super) fn authority_key(vault: &[u8; 16], of: &Authority, kek_version: u32) -> Self {
+        Self::authority_at("keyward/v1 authority dek", vault, of).numbered(kek_version)
+    }
+
+    /// A certificate authority's key in `authorities`.
+    pub(super) fn authority(vault: &[u8; 16], of: &Authority) -> Self {
+        Self::authority_at("keyward/v1 authority", vault, of)
+    }
+
+    /// Not where it stands in a rotation: that is the state's to vouch for.
+    fn authority_at(domain: &str, vault: &[u8; 16], of: &Authority) -> Self {
+        Self::new(domain, vault).with(of.scope.key().as_bytes()).numbered(of.generation).with(of.public_key.as_bytes())
+    }
+
+    /// A private key that waits for its one signature, in nobody's row.
+    pub(super) fn parked(vault: &[u8; 16], login: &str, offered: &[u8]) -> Self {
+        Self::new("keyward/v1 parked", vault).with(login.as_bytes()).with(offered)
+    }
+
+    /// The root key in its file, under a passphrase whose cost and salt stand beside it. It belongs to no vault yet.
+    pub(super) fn root(cost: &str, salt: &[u8]) -> Self {
+        Self(Vec::new()).with(b"keyward/v1 root-key").with(cost.as_bytes()).with(salt)
+    }
+
+    /// What seals a personal scope; `what` says what it is.
+    pub(super) fn personal(vault: &[u8; 16], what: &str, fields: &[&[u8]]) -> Self {
+        fields.iter().fold(Self::new("keyward/v1 personal", vault).with(what.as_bytes()), |place, field| place.with(field))
     }
 
     /// The sudo password in `sudo_secrets`.

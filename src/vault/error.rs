@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{import, root_key};
+use super::import;
+use super::root::{self, Source};
+use super::slots::{AgentFault, PassphraseFault};
 use crate::fault::{Fault, Kind};
 use crate::store;
 
@@ -30,6 +32,12 @@ pub enum Tampering {
     /// A sudo password does not open.
     #[error("a credential's sudo password does not open")]
     Sudo,
+    /// A certificate authority's key does not open, or is not that of the row's public key.
+    #[error("a certificate authority's key does not open")]
+    Authority,
+    /// A slot of a sealed scope does not open, or says what no slot says.
+    #[error("a slot of a sealed scope does not open")]
+    Slot,
     /// The private key is not that of the row's public key.
     #[error("a credential's private and public key do not fit together")]
     PublicKey,
@@ -95,8 +103,8 @@ pub enum Error {
     /// The root key is another vault's.
     #[error("{root_key} is not the root key of {database}")]
     WrongRootKey {
-        /// The file.
-        root_key: PathBuf,
+        /// Where it came from.
+        root_key: Source,
         /// The database.
         database: PathBuf,
     },
@@ -104,13 +112,16 @@ pub enum Error {
     #[error("the root key of {database} is missing: there is no {root_key}")]
     RootKeyMissing {
         /// Where it should be.
-        root_key: PathBuf,
+        root_key: Source,
         /// The database.
         database: PathBuf,
     },
+    /// The root key is not in a file of Keyward's own: whoever keeps it has to replace it.
+    #[error("the root key is not in a file of keyward's own, but {0}: it is not replaced there")]
+    RootElsewhere(Source),
     /// The root key's file.
     #[error(transparent)]
-    RootKey(#[from] root_key::Error),
+    RootKey(#[from] root::Error),
     /// The private key that was given.
     #[error(transparent)]
     Key(#[from] import::Error),
@@ -141,6 +152,53 @@ pub enum Error {
     /// The credential is not attached to the host.
     #[error("the credential is not attached to this host")]
     NotBound,
+    /// Nothing signs certificates for the credential's workspace.
+    #[error("the workspace has no certificate authority")]
+    NoAuthority,
+    /// The account cannot be a certificate's one principal.
+    #[error("the account's name cannot stand in a certificate: it has a comma, a quote or a backslash at its end")]
+    Principal,
+    /// What another vault gave cannot be used.
+    #[error("source `{from}` gave something that cannot be used: {fault}")]
+    Fetched {
+        /// The source.
+        from: crate::model::Name,
+        /// Why not.
+        fault: super::FetchedFault,
+    },
+    /// A rotation of the root key did not come to its end.
+    #[error("an earlier rotation of the root key was cut off: {next} is still there")]
+    RotationCutOff {
+        /// The file of the next root key.
+        next: PathBuf,
+    },
+    /// A personal scope is sealed, and its owner has not opened it.
+    #[error("your personal credentials are sealed")]
+    ScopeSealed,
+    /// It is not sealed.
+    #[error("your personal credentials are not sealed")]
+    NotSealed,
+    /// It is sealed already.
+    #[error("your personal credentials are sealed already")]
+    AlreadySealed,
+    /// What was typed or signed opens no slot.
+    #[error("that opens none of your slots")]
+    OpensNothing,
+    /// There is no such slot.
+    #[error("you have no such slot")]
+    NoSlot,
+    /// A sealed scope keeps two ways in.
+    #[error("a sealed scope keeps at least {} slots", crate::model::SLOTS_LEAST)]
+    LastSlots,
+    /// What is to be a passphrase.
+    #[error("this cannot be a passphrase: {0}")]
+    Passphrase(PassphraseFault),
+    /// An agent's key.
+    #[error("this agent's key cannot be a slot: {0}")]
+    Agent(AgentFault),
+    /// A sealed credential is not for what runs without its owner.
+    #[error("the credential is sealed by its owner: nothing but their own connections may use it")]
+    SealedForOwner,
     /// The keeper did not sign.
     #[error("not signed: {0}")]
     Sign(SignFault),
@@ -171,12 +229,16 @@ impl Fault for Error {
             Self::RootKey(e) => e.kind(),
             Self::Key(e) => e.kind(),
             Self::Store(e) => e.kind(),
-            Self::Password(_) | Self::NotForSudo(_) => Kind::Invalid,
+            Self::Password(_) | Self::NotForSudo(_) | Self::Principal => Kind::Invalid,
             Self::StalePermit => Kind::TimedOut,
-            Self::HostKeyNotPinned { .. } | Self::Disconnected => Kind::Refused,
-            Self::NoCredential | Self::NoHost | Self::NotTheirs | Self::NotBound => Kind::NotFound,
+            Self::HostKeyNotPinned { .. } | Self::Disconnected | Self::Fetched { .. } => Kind::Refused,
+            Self::NoCredential | Self::NoHost | Self::NotTheirs | Self::NotBound | Self::NoAuthority | Self::NoSlot => Kind::NotFound,
+            Self::ScopeSealed | Self::NotSealed | Self::AlreadySealed | Self::LastSlots => Kind::Conflict,
+            Self::OpensNothing | Self::SealedForOwner => Kind::Forbidden,
+            Self::Passphrase(_) | Self::Agent(_) => Kind::Invalid,
             Self::Sign(SignFault::Late) => Kind::TimedOut,
             Self::Sign(_) => Kind::Forbidden,
+            Self::RotationCutOff { .. } | Self::RootElsewhere(_) => Kind::Conflict,
             Self::WrongRootKey { .. } | Self::RootKeyMissing { .. } | Self::KeeperStopped | Self::Busy | Self::System(_) => {
                 Kind::Unavailable
             }
@@ -190,12 +252,19 @@ impl Fault for Error {
                 "stop keyward, restore {} from a backup, and find out since when with: keyward audit verify",
                 database.display()
             )),
-            Self::WrongRootKey { root_key, .. } | Self::RootKeyMissing { root_key, .. } => {
-                Some(format!("put your copy of the root key back: install -m 600 COPY {}", root_key.display()))
-            }
+            Self::WrongRootKey { root_key, .. } | Self::RootKeyMissing { root_key, .. } => Some(match root_key.own_file() {
+                Some(path) => format!("put your copy of the root key back: install -m 600 COPY {}", path.display()),
+                None => format!("is `source = \"{}\"` in broker.toml where this vault's root key is?", root_key.word()),
+            }),
             Self::RootKey(e) => e.hint(),
             Self::Key(e) => e.hint(),
             Self::Store(e) => e.hint(),
+            Self::RootElsewhere(_) => Some(
+                "new keys for workspaces and people: keyward vault rotate. For the root key stop the daemon, move it into a file with \
+                 keyward root-key move --to file, rotate, and move it back: docs/root-key.md, \"A new root key\""
+                    .to_owned(),
+            ),
+            Self::RotationCutOff { .. } => Some("restart keyward: its start finishes that rotation, or undoes it".to_owned()),
             Self::KeeperStopped => Some("restart keyward".to_owned()),
             Self::Password(PasswordFault::LineBreak | PasswordFault::TooLongForSudo) => {
                 Some(format!("a sudo password is one line of at most {} bytes", super::MAX_SUDO_PASSWORD))
@@ -206,7 +275,22 @@ impl Fault for Error {
             Self::NotBound => Some("attach it: keyward credential attach NAME --host HOST".to_owned()),
             Self::HostKeyNotPinned { .. } => Some("an admin checks and pins it, with `host trust HOST`".to_owned()),
             Self::NoCredential | Self::NotTheirs => Some("see what there is: keyward credential list".to_owned()),
+            Self::Fetched { from, fault } => Some(super::fetched::hint(from, fault)),
             Self::NoHost => Some("see what there is: keyward host list".to_owned()),
+            Self::NoAuthority => Some("an owner or admin makes one: keyward ca create".to_owned()),
+            Self::Principal => Some("give the credential a key instead: keyward credential generate NAME --username USER".to_owned()),
+            Self::ScopeSealed => Some("open them: keyward unlock".to_owned()),
+            Self::NotSealed => Some("seal them: keyward personal seal".to_owned()),
+            Self::AlreadySealed | Self::NoSlot => Some("see your slots: keyward personal slots".to_owned()),
+            Self::OpensNothing => {
+                Some("type the passphrase or the recovery code; see which slots there are: keyward personal slots".to_owned())
+            }
+            Self::LastSlots => {
+                Some("add another first: keyward personal slot add recovery; or give sealing up: keyward personal unseal".to_owned())
+            }
+            Self::Passphrase(_) => Some(format!("take {} bytes or more, for instance five random words", super::MIN_PASSPHRASE)),
+            Self::Agent(_) => Some("make a key for it: ssh-keygen -t ed25519; ssh-add".to_owned()),
+            Self::SealedForOwner => Some("attach a credential that is not sealed, for instance one of the workspace".to_owned()),
             Self::Sign(_) | Self::System(_) | Self::Misused(_) => None,
         }
     }

@@ -17,7 +17,7 @@ use crate::model::KeyKind;
 
 pub(super) const DSA: &str = "a DSA key (hosts have refused them since OpenSSH 7.0)";
 const HARDWARE: &str = "a key of a security key (its file holds only a handle, and each use needs a touch)";
-const OTHER: &str = "a key that is neither Ed25519, nor RSA, nor ECDSA on P-256, P-384 or P-521";
+pub(super) const OTHER: &str = "a key that is neither Ed25519, nor RSA, nor ECDSA on P-256, P-384 or P-521";
 pub(super) const OTHER_CIPHER: &str = "this way of encrypting a private key";
 
 /// OpenSSH's own format.
@@ -63,11 +63,7 @@ fn openssh_header(body: &[u8]) -> Option<Result<bool, Error>> {
     let algorithm = public.text()?;
     if algorithm == "ssh-rsa" {
         let (_exponent, modulus) = (public.string()?, public.string()?);
-        let bits = modulus.iter().position(|b| *b != 0).map_or(0, |zeros| {
-            let lead = modulus.get(zeros).map_or(8, |b| b.leading_zeros());
-            (modulus.len() - zeros) * 8 - usize::try_from(lead).unwrap_or(0)
-        });
-        if let Some(refused) = rsa_size(bits) {
+        if let Some(refused) = rsa_size(bits(modulus)) {
             return Some(Err(refused));
         }
     } else if algorithm == "ssh-dss" {
@@ -87,7 +83,15 @@ fn openssh_header(body: &[u8]) -> Option<Result<bool, Error>> {
     }
 }
 
-fn rsa_size(bits: usize) -> Option<Error> {
+/// How many bits a number has.
+pub(super) fn bits(modulus: &[u8]) -> usize {
+    modulus.iter().position(|b| *b != 0).map_or(0, |zeros| {
+        let lead = modulus.get(zeros).map_or(8, |b| b.leading_zeros());
+        (modulus.len() - zeros) * 8 - usize::try_from(lead).unwrap_or(0)
+    })
+}
+
+pub(super) fn rsa_size(bits: usize) -> Option<Error> {
     if bits < super::keys::MIN_RSA_BITS {
         Some(Error::TooShort)
     } else {
@@ -142,7 +146,7 @@ pub(super) fn pkcs1(der: &[u8]) -> Result<RawKey, Error> {
     pkcs1_or_8(RsaKeyPair::from_der(der))
 }
 
-fn pkcs1_or_8(parsed: Result<RsaKeyPair, KeyRejected>) -> Result<RawKey, Error> {
+pub(super) fn pkcs1_or_8(parsed: Result<RsaKeyPair, KeyRejected>) -> Result<RawKey, Error> {
     match parsed {
         Ok(pair) => RawKey::rsa(&pair).map_err(|_| Error::Damaged),
         Err(e) if e.description_() == "TooSmall" => Err(Error::TooShort),

@@ -2,7 +2,7 @@
 //! stranger's file does to a parser must not end the keeper. Never sees the root key; never keeps a passphrase.
 
 use super::keys::{MIN_RSA_BITS, RawKey};
-use super::{formats, pem, traditional};
+use super::{formats, pem, ppk, traditional};
 use crate::fault::{Fault, Kind};
 
 /// The most bcrypt rounds of an OpenSSH key: some seconds. `ssh-keygen` uses 16 or 24.
@@ -11,6 +11,10 @@ pub const MAX_BCRYPT_ROUNDS: u32 = 512;
 pub const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 /// The most memory of scrypt, in bytes.
 pub const MAX_SCRYPT_MEMORY: u64 = 128 * 1024 * 1024;
+/// The most memory of Argon2, in bytes. `puttygen` uses 8 MiB.
+pub const MAX_ARGON2_MEMORY: u64 = 256 * 1024 * 1024;
+/// The most bytes that Argon2 may fill in all its passes together: some seconds.
+pub const MAX_ARGON2_WORK: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Why a private key was not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +32,7 @@ pub enum Error {
     #[error("that is no private key")]
     NotAKey,
     /// The end is missing.
-    #[error("the private key is cut off: its END line is missing")]
+    #[error("the private key is cut off: its end is missing")]
     Incomplete,
     /// Something follows the key.
     #[error("there is more than one private key in it")]
@@ -47,7 +51,7 @@ pub enum Error {
     TooShort,
     /// The passphrase's derivation would take too long or too much memory.
     #[error(
-        "the private key's passphrase takes too much work: at most {MAX_BCRYPT_ROUNDS} rounds of bcrypt, {MAX_PBKDF2_ITERATIONS} of PBKDF2 or 128 MiB of scrypt"
+        "the private key's passphrase takes too much work: at most {MAX_BCRYPT_ROUNDS} rounds of bcrypt, {MAX_PBKDF2_ITERATIONS} of PBKDF2, 128 MiB of scrypt, or 256 MiB of Argon2 and 4 GiB in all its passes"
     )]
     TooMuchWork,
     /// The parser gave up on it.
@@ -66,31 +70,35 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         Some(
             match self {
-                Self::UnsupportedFormat(PUTTY) => "puttygen key.ppk -O private-openssh -o key",
-                Self::UnsupportedFormat(_) | Self::TooMuchWork => "rewrite the key in OpenSSH's format: ssh-keygen -p -f KEY",
+                Self::UnsupportedFormat(ppk::OTHER_VERSION | ppk::CERTIFIED) => "puttygen KEY -O private-openssh-new -o NEW",
+                Self::UnsupportedFormat(_) | Self::TooMuchWork => {
+                    "rewrite the key in OpenSSH's format: ssh-keygen -p -f KEY (PuTTY's: puttygen KEY -O private-openssh-new -o NEW)"
+                }
                 Self::UnsupportedKey(_) | Self::TooShort => {
                     "make a new key and give its public half to the host: ssh-keygen -t ed25519 -f KEY"
                 }
-                Self::NotAKey | Self::Incomplete => "give the private key's file as it is, from -----BEGIN to -----END",
+                Self::NotAKey | Self::Incomplete => "give the private key's file as it is, from its first line to its last",
                 Self::MoreThanOne => "give one key at a time",
                 Self::NeedsPassphrase => "give its passphrase: run the command on a terminal, or with --key FILE pipe the passphrase in",
-                Self::WrongPassphrase => "try again; whether it is the right one tells: ssh-keygen -y -f KEY",
+                Self::WrongPassphrase => "try again; whether it is the right one tells: ssh-keygen -y -f KEY (PuTTY's: puttygen KEY -L)",
                 Self::PublicKeyGiven => "give the file without .pub: --key ~/.ssh/id_ed25519",
-                Self::Damaged | Self::Unreadable => "see whether OpenSSH reads it: ssh-keygen -y -f KEY",
+                Self::Damaged | Self::Unreadable => "see whether it is read elsewhere: ssh-keygen -y -f KEY (PuTTY's: puttygen KEY -L)",
             }
             .to_owned(),
         )
     }
 }
 
-const PUTTY: &str = "PuTTY's format";
-
-/// Reads a private key in OpenSSH's format, PKCS#1, PKCS#8 or SEC 1, encrypted or not.
+/// Reads a private key in OpenSSH's format, PuTTY's, PKCS#1, PKCS#8 or SEC 1, encrypted or not.
 pub(super) fn read(file: &[u8], passphrase: Option<&[u8]>) -> Result<RawKey, Error> {
+    // PuTTY's comment may be in any encoding, and its MAC is over the bytes.
+    if file.trim_ascii_start().starts_with(ppk::HEAD) {
+        return ppk::read(file.trim_ascii_start(), passphrase);
+    }
     let text = std::str::from_utf8(file).map_err(|_| Error::NotAKey)?;
     let start = text.trim_start_matches('\u{feff}').trim_start();
-    if start.starts_with("PuTTY-User-Key-File-") {
-        return Err(Error::UnsupportedFormat(PUTTY));
+    if start.as_bytes().starts_with(ppk::HEAD) {
+        return ppk::read(start.as_bytes(), passphrase);
     }
     if ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|name| start.starts_with(name)) {
         return Err(Error::PublicKeyGiven);

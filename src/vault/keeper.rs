@@ -12,15 +12,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::Error;
 use super::ring::Ring;
-use super::root_key;
+use super::root::Source;
 use super::scrub::{STACK, wiped};
 use crate::audit;
+use crate::secret::Secret;
 use crate::store::StateSeal;
 
 /// How many requests may wait for the keeper; more are refused.
 pub const QUEUE_MAX: usize = 1024;
 
-type Job = Box<dyn FnOnce(&Ring) + Send>;
+type Job = Box<dyn FnOnce(&mut Ring) + Send>;
 
 /// A handle to the thread. It ends when the last handle is dropped, or at [`Keeper::close`].
 #[derive(Clone)]
@@ -30,7 +31,8 @@ struct Inner {
     jobs: Mutex<Option<SyncSender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     ended: CancellationToken,
-    checkpoint_key: [u8; 32],
+    /// It changes with the root key.
+    checkpoint_key: Arc<Mutex<[u8; 32]>>,
     floor: Arc<AtomicU64>,
 }
 
@@ -43,8 +45,10 @@ impl std::fmt::Debug for Keeper {
 /// Where the root key comes from, and what it belongs to.
 #[derive(Debug)]
 pub(super) struct Start {
-    pub(super) root_key: PathBuf,
-    /// Make the file if there is none.
+    pub(super) source: Source,
+    /// What opens it, where somebody has to give that.
+    pub(super) passphrase: Option<Secret>,
+    /// Make one: there is none.
     pub(super) create: bool,
     pub(super) vault: [u8; 16],
     pub(super) database: PathBuf,
@@ -63,8 +67,17 @@ impl Keeper {
         let run = move || keep(start, shared, &waiting, tell, guard);
         let thread = std::thread::Builder::new().name("vault-keeper".to_owned()).stack_size(STACK).spawn(run);
         let thread = thread.map_err(|_| Error::System("a thread"))?;
-        let checkpoint_key = told.await.map_err(|_| Error::KeeperStopped)??;
-        Ok(Self(Arc::new(Inner { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), ended, checkpoint_key, floor })))
+        let first = told.await.map_err(|_| Error::KeeperStopped)??;
+        let checkpoint_key = Arc::new(Mutex::new(first));
+        let shown = Arc::clone(&checkpoint_key);
+        let keeper = Self(Arc::new(Inner { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), ended, checkpoint_key, floor }));
+        keeper
+            .ask_mut(move |ring| {
+                ring.exchange.shown = shown;
+                Ok(())
+            })
+            .await?;
+        Ok(keeper)
     }
 
     fn sender(&self) -> Result<SyncSender<Job>, Error> {
@@ -74,6 +87,14 @@ impl Keeper {
 
     /// Has the keeper do something; the answer comes without blocking the runtime.
     pub(super) async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&Ring) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        self.ask_mut(move |ring| work(ring)).await
+    }
+
+    /// As [`Keeper::ask`], for work that changes which keys the keeper holds.
+    pub(super) async fn ask_mut<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Ring) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |ring| drop(tell.send(work(ring))));
         self.sender()?.try_send(job).map_err(|e| if matches!(e, TrySendError::Full(_)) { Error::Busy } else { Error::KeeperStopped })?;
@@ -81,7 +102,7 @@ impl Keeper {
     }
 
     /// As [`Keeper::ask`], for threads that may block: the ledger's writer and whoever takes checkpoints.
-    pub(super) fn ask_now<T: Send + 'static>(&self, work: impl FnOnce(&Ring) -> Option<T> + Send + 'static) -> Option<T> {
+    pub(super) fn ask_now<T: Send + 'static>(&self, work: impl FnOnce(&mut Ring) -> Option<T> + Send + 'static) -> Option<T> {
         let (tell, told) = mpsc::sync_channel(1);
         self.sender().ok()?.send(Box::new(move |ring| drop(tell.send(work(ring))))).ok()?;
         told.recv().ok()?
@@ -118,12 +139,14 @@ fn keep(
     _guard: DropGuard,
 ) {
     let prepare = move || -> Result<(Box<Ring>, [u8; 32]), Error> {
-        let root = if start.create { root_key::create(&start.root_key)? } else { root_key::load(&start.root_key)? };
+        let (source, passphrase) = (start.source, start.passphrase.as_ref());
+        let root = if start.create { source.make(passphrase)? } else { source.obtain(passphrase)? };
+        drop(start.passphrase);
         let ring = Box::new(Ring::new(root, start.vault, start.database, start.pristine, floor)?);
         let checkpoint_key = ring.checkpoint_key().ok_or(Error::System("a signature key"))?;
         Ok((ring, checkpoint_key))
     };
-    let ring = match wiped(prepare) {
+    let mut ring = match wiped(prepare) {
         Ok(Ok((ring, checkpoint_key))) => {
             if tell.send(Ok(checkpoint_key)).is_err() {
                 return;
@@ -134,7 +157,7 @@ fn keep(
         Err(_) => return,
     };
     while let Ok(job) = waiting.recv() {
-        if wiped(|| job(&ring)).is_err() {
+        if wiped(|| job(&mut ring)).is_err() {
             // Nobody knows what half-done work means. Whoever waits hears that the keeper has stopped.
             tracing::error!(target: "keyward::vault", "the keeper panicked and has stopped");
             break;
@@ -151,7 +174,11 @@ impl StateSeal for Keeper {
 
     fn holds(&self, state: &crate::store::state::Sealed) -> Option<bool> {
         let state = state.clone();
-        self.ask_now(move |ring| Some(ring.verify(&state).is_ok()))
+        self.ask_now(move |ring| {
+            // It was committed: if the root key is being exchanged, this says which one is in force.
+            ring.settle(&state);
+            Some(ring.verify(&state).is_ok())
+        })
     }
 }
 
@@ -162,6 +189,6 @@ impl audit::Signer for Keeper {
     }
 
     fn public_key(&self) -> [u8; 32] {
-        self.0.checkpoint_key
+        self.0.checkpoint_key.lock().map_or([0; 32], |key| *key)
     }
 }

@@ -78,6 +78,19 @@ impl RawKey {
         Self { kind: KeyKind::Ed25519, bytes: Zeroizing::new(seed.to_vec()) }
     }
 
+    /// A new one; RSA with 4096 bits.
+    pub(super) fn generate(kind: KeyKind) -> Result<Self, NoKey> {
+        if let Some((_, ecdh, _)) = curve(kind) {
+            let key = agreement::PrivateKey::generate(ecdh)?;
+            let scalar: EcPrivateKeyBin<'_> = key.as_be_bytes()?;
+            return Ok(Self::ecdsa(kind, scalar.as_ref()));
+        }
+        match kind {
+            KeyKind::Rsa => Self::rsa(&rsa::KeyPair::generate(rsa::KeySize::Rsa4096)?),
+            _ => Ok(Self { kind: KeyKind::Ed25519, bytes: super::envelope::random(32).map_err(|_| NoKey)? }),
+        }
+    }
+
     /// Of a scalar, as long as the curve's field.
     pub(super) fn ecdsa(kind: KeyKind, scalar: &[u8]) -> Self {
         Self { kind, bytes: Zeroizing::new(scalar.to_vec()) }

@@ -5,22 +5,36 @@
 //! envelope, bound to the row where it lies; the data key is wrapped once more for each host that the credential
 //! is attached to, bound to the host's address, account and pinned keys. A sudo password hangs on the same data key.
 
+mod authority;
+mod certify;
+mod code;
+mod crossing;
 mod envelope;
 mod error;
+mod exchange;
+mod fetched;
 mod formats;
 pub mod import;
 mod keeper;
 mod keys;
 mod lease;
+mod next;
 mod open;
 mod opening;
 mod pem;
+mod personal;
+mod ppk;
 mod ring;
-pub mod root_key;
+pub mod root;
+mod root_file;
+mod rotate;
+mod scope;
 mod scrub;
 mod sealing;
+mod slots;
 mod traditional;
 mod wire;
+mod wrapped;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,16 +42,25 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
+pub use authority::{NewAuthority, SealedAuthority};
+pub use certify::{CLOCK_SKEW, Mark};
 pub use error::{Error, PasswordFault, SignFault, Tampering};
+pub use exchange::RootName;
+pub use fetched::{Ephemeral, FetchedFault, Referral};
 pub use keeper::QUEUE_MAX;
 pub use keys::{MAX_RSA_BITS, MIN_RSA_BITS};
 pub use lease::{Lease, Means, Signer, SudoLease};
+pub use next::{PasswordLease, Successor, Way};
+pub use personal::{Code, NewSlot, Unlocker};
+pub use rotate::Handover;
+pub use slots::{AgentFault, MAX_PASSPHRASE, MIN_PASSPHRASE, PassphraseFault};
+pub use wrapped::Renewed;
 
 use crate::audit::{Audited, Signer as CheckpointSigner};
 use crate::authz::Permit;
 use crate::clock::Clock;
 pub use crate::model::Form;
-use crate::model::{Action, Credential, CredentialId, CredentialKind, HostBinding, HostId, Login, Name, Scope};
+use crate::model::{Action, Credential, CredentialId, CredentialKind, HostBinding, HostId, KeyKind, Login, Name, Scope};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
@@ -68,8 +91,11 @@ pub struct Vault {
     keeper: Keeper,
     store: Store,
     clock: Clock,
+    source: root::Source,
     /// One import at a time: a passphrase costs seconds of work, and one file must not cost more than one core.
     importing: Arc<Semaphore>,
+    /// Two derivations of passphrases at a time.
+    deriving: Arc<Semaphore>,
 }
 
 /// What is to be sealed.
@@ -148,7 +174,34 @@ impl Vault {
         let plain = match draft.form {
             Form::Password => Plain::Password(secret),
             Form::PrivateKey => Plain::Key(self.import(secret, passphrase).await?),
+            Form::Reference(what) => Plain::Reference(what, secret),
         };
+        self.seal_plain(draft, plain, kek, hosts).await
+    }
+
+    /// Makes a new private key and seals it; it is never outside the vault. RSA takes up to some seconds.
+    ///
+    /// # Errors
+    /// [`Error::System`]; [`Error::Tampered`] if `kek` does not open.
+    pub async fn generate(
+        &self,
+        draft: Draft,
+        kind: KeyKind,
+        kek: Option<KekRow>,
+        hosts: Vec<(HostId, HostBinding)>,
+    ) -> Result<SealedCredential, Error> {
+        let made = self.aside(move || RawKey::generate(kind)).await?;
+        let raw = made.and_then(Result::ok).ok_or(Error::System("a new private key"))?;
+        self.seal_plain(draft, Plain::Key(raw), kek, hosts).await
+    }
+
+    async fn seal_plain(
+        &self,
+        draft: Draft,
+        plain: Plain,
+        kek: Option<KekRow>,
+        hosts: Vec<(HostId, HostBinding)>,
+    ) -> Result<SealedCredential, Error> {
         let now = self.clock.now();
         let Draft { id, name, scope, username, version, .. } = draft;
         let meta = Credential {
@@ -192,18 +245,27 @@ impl Vault {
     /// one that signs in. It is bound to the host as what signs in is. `None`: a key without a sudo password.
     ///
     /// # Errors
-    /// As [`Vault::lease`]; [`Error::NotForSudo`]; [`Error::Misused`] if the permit does not reach to scans.
-    pub async fn sudo(&self, permit: Audited<Permit>, presented: &str) -> Result<Option<SudoLease>, Error> {
+    /// As [`Vault::lease`]; [`Error::NotForSudo`]; [`Error::Misused`] if the permit does not reach to `needs`.
+    pub async fn sudo_for_action(&self, permit: Audited<Permit>, presented: &str, needs: Action) -> Result<Option<SudoLease>, Error> {
         let permit = permit.into_inner();
         if !permit.is_fresh(self.clock.now()) {
             return Err(Error::StalePermit);
         }
-        if !permit.reach().allows(Action::Scan) {
-            return Err(Error::Misused("sudo for a permit that does not reach to scans"));
+        if !permit.reach().allows(needs) {
+            return Err(Error::Misused("sudo for a permit that does not reach to what it is for"));
         }
         let (credential, session) = (permit.credential(), permit.session());
-        let wanted = Wanted { principal: permit.principal(), credential, host: permit.host(), presented: presented.to_owned() };
-        let secret = self.with_case(wanted, |ring, case| ring.sudo(&case)).await?;
+        let (principal, host) = (permit.principal(), permit.host());
+        let wanted = Wanted { principal, credential, host, presented: presented.to_owned(), way: Way::Standing };
+        let secret = self
+            .with_case(wanted, move |ring, case| {
+                // Also while its owner has it open: a scan does not lean on somebody's presence.
+                if needs == Action::Scan && case.kek.is_sealed() {
+                    return Err(Error::SealedForOwner);
+                }
+                ring.sudo(&case)
+            })
+            .await?;
         Ok(secret.map(|secret| SudoLease { session, credential, secret }))
     }
 
@@ -213,18 +275,21 @@ impl Vault {
     /// # Errors
     /// [`Error::StalePermit`], [`Error::HostKeyNotPinned`], [`Error::NoCredential`], [`Error::NotBound`],
     /// [`Error::NotTheirs`], [`Error::Tampered`].
-    pub async fn lease(&self, permit: Audited<Permit>, presented: &str) -> Result<Lease, Error> {
+    pub async fn lease_by(&self, permit: Audited<Permit>, presented: &str, way: Way) -> Result<Lease, Error> {
         let permit = permit.into_inner();
         let now = self.clock.now();
         if !permit.is_fresh(now) {
             return Err(Error::StalePermit);
         }
         let (credential, session) = (permit.credential(), permit.session());
-        let wanted = Wanted { principal: permit.principal(), credential, host: permit.host(), presented: presented.to_owned() };
+        let wanted = Wanted { principal: permit.principal(), credential, host: permit.host(), presented: presented.to_owned(), way };
         let open = |ring: &Ring, case: Case| Ok((ring.lease(&case)?, case.row.meta));
         let (password, meta) = self.with_case(wanted.clone(), open).await?;
         let means = match password {
-            Some(password) => Means::Password(password),
+            Some(password) => match self.second(wanted).await? {
+                Some(second) => Means::Either(password, second),
+                None => Means::Password(password),
+            },
             None => {
                 let public = meta.public_key.as_deref().and_then(|text| russh::keys::PublicKey::from_openssh(text).ok());
                 let public =
@@ -271,27 +336,43 @@ impl Vault {
                 if rows.state.epoch < floor {
                     return Err(Error::Tampered { database, found: Tampering::Rollback });
                 }
-                work(ring, rows.judge(&wanted)?)
+                work(ring, ring.bound_now(rows, &wanted)?.judge(&wanted)?)
             })
             .await
     }
 
-    /// Turns a key file into its raw form, on a thread of its own.
+    /// Turns a key file into its raw form.
     async fn import(&self, file: Secret, passphrase: Option<Secret>) -> Result<RawKey, Error> {
-        let place = Arc::clone(&self.importing).acquire_owned().await.map_err(|_| Error::KeeperStopped)?;
+        let read = self.aside(move || import::read(file.expose(), passphrase.as_ref().map(Secret::expose))).await?;
+        // A parser that panics has met a file that it does not know; the keeper knows nothing of it and goes on.
+        Ok(read.unwrap_or(Err(import::Error::Unreadable))?)
+    }
+
+    /// Does work with keys that takes long, or that a stranger's bytes could break, on a thread of its own, whose stack is
+    /// overwritten after it; one at a time. `None`: it panicked.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<Option<T>, Error> {
+        self.aside_at(Arc::clone(&self.importing), work).await
+    }
+
+    /// The same, as many at a time as there are places.
+    async fn aside_at<T: Send + 'static>(
+        &self,
+        places: Arc<Semaphore>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Option<T>, Error> {
+        let place = places.acquire_owned().await.map_err(|_| Error::KeeperStopped)?;
         let (tell, told) = oneshot::channel();
         let run = move || {
-            let read = scrub::wiped(|| import::read(file.expose(), passphrase.as_ref().map(Secret::expose)));
-            drop((file, passphrase, place));
-            // A parser that panics has met a file that it does not know; the keeper knows nothing of it and goes on.
-            let _ = tell.send(read.unwrap_or(Err(import::Error::Unreadable)));
+            let done = scrub::wiped(work).ok();
+            drop(place);
+            let _ = tell.send(done);
         };
         std::thread::Builder::new()
-            .name("vault-import".to_owned())
+            .name("vault-aside".to_owned())
             .stack_size(scrub::STACK)
             .spawn(run)
             .map_err(|_| Error::System("a thread"))?;
-        Ok(told.await.map_err(|_| import::Error::Unreadable)??)
+        Ok(told.await.unwrap_or_default())
     }
 }
 

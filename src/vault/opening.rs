@@ -4,7 +4,7 @@
 use super::envelope::{self, Bytes, Place};
 use super::error::{Error, SignFault, Tampering};
 use super::keys::{Pair, RawKey};
-use super::lease::Case;
+use super::lease::{Case, Parked};
 use super::ring::Ring;
 use super::sealing::judge_sudo;
 use super::wire::{self, SignIn};
@@ -16,10 +16,10 @@ impl Ring {
     fn data_key(&self, case: &Case) -> Result<Bytes, Error> {
         let key = self.kek(&case.kek)?;
         let place = Place::dek(&self.vault, &case.row.meta, case.binding.kek_version, Some((case.binding.host, &case.host)));
-        envelope::open(&key, &place, &case.binding.wrapped_dek).map_err(|_| self.tampered(Tampering::DataKey))
+        self.open_dek(&case.kek, &key, &place, &case.binding.wrapped_dek).map_err(|_| self.tampered(Tampering::DataKey))
     }
 
-    fn secret(&self, case: &Case) -> Result<Bytes, Error> {
+    pub(super) fn secret(&self, case: &Case) -> Result<Bytes, Error> {
         let dek = self.data_key(case)?;
         let place = Place::secret(&self.vault, &case.row.meta);
         envelope::open(&dek, &place, &case.row.sealed).map_err(|_| self.tampered(Tampering::Secret))
@@ -30,6 +30,7 @@ impl Ring {
         match case.row.meta.kind {
             CredentialKind::Password => Ok(Some(Secret::from_zeroizing(self.secret(case)?))),
             CredentialKind::Key(_) => self.data_key(case).map(|_| None),
+            CredentialKind::Certificate | CredentialKind::Reference(_) => Err(Error::Misused("a kind that is not leased here")),
         }
     }
 
@@ -42,7 +43,9 @@ impl Ring {
             }
             (None, CredentialKind::Password) => self.secret(case)?,
             // Nothing is opened but what binds it to this host: whether there is none is not told about another one.
-            (None, CredentialKind::Key(_)) => return self.data_key(case).map(|_| None),
+            (None, CredentialKind::Key(_) | CredentialKind::Certificate | CredentialKind::Reference(_)) => {
+                return self.data_key(case).map(|_| None);
+            }
         };
         judge_sudo(&secret).map_err(Error::NotForSudo)?;
         Ok(Some(Secret::from_zeroizing(secret)))
@@ -61,6 +64,24 @@ impl Ring {
             return Err(Error::Sign(SignFault::OtherKey));
         }
         let signature = pair.sign(request.algorithm, message).map_err(|_| Error::Sign(SignFault::Algorithm))?;
+        let mut whole = message.to_vec();
+        wire::put_string(&mut whole, &signature);
+        Ok(whole)
+    }
+
+    /// Signs one sign-in with a key that waited for it.
+    pub(super) fn sign_parked(&self, parked: &Parked, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let request = SignIn::parse(message).ok_or(Error::Sign(SignFault::NotASignIn))?;
+        if request.user != parked.login.as_str() {
+            return Err(Error::Sign(SignFault::OtherUser));
+        }
+        if request.key != parked.offered {
+            return Err(Error::Sign(SignFault::OtherKey));
+        }
+        let pair = self.unpark(parked)?.pair().map_err(|_| Error::Misused("a parked key that is none"))?;
+        // A certificate's algorithm is its key's with a suffix (PROTOCOL.certkeys); the signature is the key's.
+        let algorithm = request.algorithm.strip_suffix("-cert-v01@openssh.com").unwrap_or(request.algorithm);
+        let signature = pair.sign(algorithm, message).map_err(|_| Error::Sign(SignFault::Algorithm))?;
         let mut whole = message.to_vec();
         wire::put_string(&mut whole, &signature);
         Ok(whole)

@@ -5,8 +5,9 @@ use super::envelope::{self, Bytes, KEY, Place};
 use super::error::{Error, PasswordFault, Tampering};
 use super::keys::RawKey;
 use super::ring::{Ring, system};
+use super::scope::Wrap;
 use super::{Held, MAX_PASSWORD, MAX_SUDO_PASSWORD, SealedCredential, Sudo, import};
-use crate::model::{Credential, CredentialKind, HostBinding, HostId, Scope};
+use crate::model::{Credential, CredentialKind, Fetched, HostBinding, HostId, Reference, Scope};
 use crate::secret::Secret;
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
 
@@ -15,10 +16,17 @@ use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
 pub(super) enum Plain {
     Password(Secret),
     Key(RawKey),
+    /// No secret: random bytes in its place, and the public half of the authority that it stands on.
+    Certificate {
+        filling: Bytes,
+        public_key: String,
+        fingerprint: String,
+    },
+    Reference(Fetched, Secret),
 }
 
 impl Ring {
-    fn new_kek(&self, scope: &Scope) -> Result<(KekRow, Bytes), Error> {
+    pub(super) fn new_kek(&self, scope: &Scope) -> Result<(KekRow, Bytes), Error> {
         let key = system(envelope::random(KEY))?;
         let wrapped = system(envelope::seal(&self.root, &Place::kek(&self.vault, scope, 1), &key))?;
         Ok((KekRow { scope: scope.clone(), version: 1, wrapped }, key))
@@ -44,20 +52,31 @@ impl Ring {
                 meta.public_key = Some(public.to_openssh().map_err(|_| import::Error::Damaged)?);
                 &raw.bytes
             }
+            Plain::Certificate { filling, public_key, fingerprint } => {
+                meta.kind = CredentialKind::Certificate;
+                meta.fingerprint = Some(fingerprint.clone());
+                meta.public_key = Some(public_key.clone());
+                filling
+            }
+            Plain::Reference(what, reference) => {
+                Reference::decode(reference.expose()).ok_or(Error::Misused("a reference that is none"))?;
+                meta.kind = CredentialKind::Reference(*what);
+                reference.expose()
+            }
         };
         if kek.as_ref().is_some_and(|kek| kek.scope != meta.scope) {
             return Err(Error::Misused("a key of another scope"));
         }
         let (new_kek, version, key) = match kek {
-            Some(row) => (None, row.version, self.kek(&row)?),
+            Some(row) => (None, row.version, self.wrap_of(&row)?),
             None => {
                 let (row, key) = self.new_kek(&meta.scope)?;
-                (Some(row), 1, key)
+                (Some(row), 1, Wrap::Key(key))
             }
         };
         let dek = system(envelope::random(KEY))?;
         let sealed = system(envelope::seal(&dek, &Place::secret(&self.vault, &meta), secret))?;
-        let wrapped_dek = system(envelope::seal(&key, &Place::dek(&self.vault, &meta, version, None), &dek))?;
+        let wrapped_dek = system(key.seal(&Place::dek(&self.vault, &meta, version, None), &dek))?;
         let bindings = self.wrap_for(&meta, version, &key, &dek, hosts)?;
         Ok(SealedCredential { row: CredentialRow { meta, sealed, wrapped_dek, kek_version: version }, new_kek, bindings })
     }
@@ -65,7 +84,7 @@ impl Ring {
     /// Binds a sealed credential to hosts, or binds it anew after one of them changed.
     pub(super) fn bind(&self, row: &CredentialRow, kek: &KekRow, hosts: &[(HostId, HostBinding)]) -> Result<Vec<BindingRow>, Error> {
         let (key, dek) = self.unbound(row, kek)?;
-        self.wrap_for(&row.meta, kek.version, &key, &dek, hosts)
+        self.wrap_for(&row.meta, kek.version, &Wrap::Key(key), &dek, hosts)
     }
 
     /// The sudo password of `after`, sealed, as `change` wants it; `after` is `before` itself, or its next version, whose
@@ -93,21 +112,27 @@ impl Ring {
     }
 
     /// Opens the data key that is bound to no host, and the key that wraps it.
-    fn unbound(&self, row: &CredentialRow, kek: &KekRow) -> Result<(Bytes, Bytes), Error> {
+    pub(super) fn unbound(&self, row: &CredentialRow, kek: &KekRow) -> Result<(Bytes, Bytes), Error> {
         if kek.scope != row.meta.scope || kek.version != row.kek_version {
             return Err(Error::Misused("a key of another scope or version"));
         }
         let key = self.kek(kek)?;
         let place = Place::dek(&self.vault, &row.meta, kek.version, None);
-        let dek = envelope::open(&key, &place, &row.wrapped_dek).map_err(|_| self.tampered(Tampering::DataKey))?;
+        let dek = self.open_dek(kek, &key, &place, &row.wrapped_dek).map_err(|_| self.tampered(Tampering::DataKey))?;
         Ok((key, dek))
     }
 
-    fn wrap_for(
+    /// Opens what is sealed, bound to no host. For references alone: a secret is opened for the host that it is used on.
+    pub(super) fn unbound_secret(&self, row: &CredentialRow, kek: &KekRow) -> Result<Bytes, Error> {
+        let (_, dek) = self.unbound(row, kek)?;
+        envelope::open(&dek, &Place::secret(&self.vault, &row.meta), &row.sealed).map_err(|_| self.tampered(Tampering::Secret))
+    }
+
+    pub(super) fn wrap_for(
         &self,
         meta: &Credential,
         version: u32,
-        key: &[u8],
+        key: &Wrap,
         dek: &[u8],
         hosts: &[(HostId, HostBinding)],
     ) -> Result<Vec<BindingRow>, Error> {
@@ -115,14 +140,14 @@ impl Ring {
             if binding.login != meta.username {
                 return Err(Error::Misused("a binding for another account"));
             }
-            let wrapped_dek = system(envelope::seal(key, &Place::dek(&self.vault, meta, version, Some((*host, binding))), dek))?;
+            let wrapped_dek = system(key.seal(&Place::dek(&self.vault, meta, version, Some((*host, binding))), dek))?;
             Ok(BindingRow { credential: meta.id, host: *host, wrapped_dek, kek_version: version })
         };
         hosts.iter().map(wrap).collect()
     }
 }
 
-fn judge_password(bytes: &[u8]) -> Result<(), PasswordFault> {
+pub(super) fn judge_password(bytes: &[u8]) -> Result<(), PasswordFault> {
     if bytes.is_empty() {
         Err(PasswordFault::Empty)
     } else if bytes.len() > MAX_PASSWORD {

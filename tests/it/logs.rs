@@ -99,3 +99,36 @@ fn what_a_stranger_writes_is_harmless_in_the_log() {
         assert!(!text.lines().any(|l| l.starts_with("faked line")), "{text}");
     }
 }
+
+#[test]
+fn a_secret_in_the_wrong_place_is_kept_nowhere() {
+    let scene = Scene::with(Settings { config: "[log]\nlevel = \"debug\"\n".to_owned(), ..Settings::default() });
+    let pem = String::from_utf8(scene.deploy.private()).unwrap();
+    let line = pem.lines().nth(2).unwrap();
+    let [typed, piped, refused_one, broken] = [nonce(30), nonce(30), nonce(30), nonce(30)];
+    // A private key where a public one is wanted, from standard input and as an argument.
+    scene.broker.refuses_with(&["user", "add", "bob", "--key", "-"], pem.as_str());
+    scene.broker.refuses(&["user", "add", "bob", "--key", &pem]);
+    scene.broker.refuses_with(&["host", "add", "web-3", "192.0.2.1", "--host-key", "-"], pem.as_str());
+    // A password as an account, where it is refused for its form; as standard input of what reads none; for a verb that is refused.
+    scene.broker.refuses(&["credential", "add", "x", "--password", "--username", &format!("{typed} with a space")]);
+    scene.broker.verb_with(&["host", "list"], piped.as_str()).ok();
+    let forbidden = scene.alice.verb("alice", "credential add x --scope workspace --username root --password", refused_one.as_str());
+    assert_eq!(forbidden.status, Some(1), "{forbidden:?}");
+    // A request at the socket that breaks off in the middle of a secret, or is no request at all.
+    for request in [format!("{{\"secret\": \"{broken}\"}}\n"), format!("\u{1}\u{0}\u{0}\u{0}{broken}")] {
+        let mut socket = std::os::unix::net::UnixStream::connect(scene.broker.home().join("control.sock")).unwrap();
+        std::io::Write::write_all(&mut socket, request.as_bytes()).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut socket, &mut answer);
+        assert!(!answer.windows(12).any(|w| broken.as_bytes().windows(12).any(|b| b == w)), "it is said back");
+    }
+    let exported = scene.broker.does(&["audit", "export", "--format", "jsonl"]);
+    for secret in [line, &typed, &piped, &refused_one, &broken] {
+        assert!(!exported.contains(secret), "an export holds it");
+        for (place, bytes) in everything(&scene) {
+            assert!(!bytes.windows(16).any(|w| secret.as_bytes().windows(16).any(|s| s == w)), "a secret lies in {place}");
+        }
+    }
+}

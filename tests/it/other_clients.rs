@@ -132,6 +132,19 @@ fn a_dropbear_host_is_reached_by_key_and_by_password() {
 }
 
 #[test]
+fn a_dropbear_host_takes_no_certificate_and_the_person_is_told() {
+    let scene = Scene::bare(Settings::default(), None);
+    let dropbear = Dropbear::start(&scene.place("dropbear"), &[]);
+    scene.broker.does(&["ca", "create"]);
+    scene.broker.does(&["credential", "add", "deploy", "--username", NAME, "--certificate"]);
+    let address = format!("127.0.0.1:{}", dropbear.port);
+    scene.broker.does(&["host", "add", "web-1", &address, "--credential", "deploy", "--host-key", &dropbear.host_key]);
+    scene.grant("alice", "web-1");
+    let errors = crate::credentials::refused(&run(scene.alice.ssh(&["-l", "web-1", "through", "true"]), ""));
+    assert!(errors.contains("the host did not take the certificate") && errors.contains(" ca show"), "{errors}\n{}", dropbear.log());
+}
+
+#[test]
 fn ssh_audit_finds_nothing_to_fail_at_the_door() {
     let scene = Scene::bare(Settings::default(), None);
     let mut audit = command(tool(crate::world::checkout().join(".tools/venv/bin/ssh-audit")));

@@ -87,3 +87,29 @@ fn nobody_adds_a_key_to_a_person_who_keeps_a_credential_of_their_own() {
     at_the_socket(&late).ok();
     assert!(keys().contains(&late.fingerprint));
 }
+
+#[test]
+fn where_two_credentials_have_one_name_a_change_says_whose_is_meant() {
+    let scene = Scene::new();
+    for scope in ["personal", "workspace"] {
+        scene.broker.does_with(&["credential", "add", "gen", "--scope", scope, "--username", NAME, "--password"], "a secret that is long");
+    }
+    for (words, told) in [
+        (&["edit", "gen", "--rename", "other"][..], "credential edit gen --rename other"),
+        (&["attach", "gen", "--host", "web-1", "--mine"], "credential attach gen --host web-1 --mine"),
+        (&["detach", "gen", "--host", "web-1"], "credential detach gen --host web-1"),
+        (&["rotate", "gen", "--abort", "--yes"], "credential rotate gen --abort"),
+        (&["delete", "gen", "--yes"], "credential delete gen"),
+    ] {
+        let refused = scene.broker.refuses(&[&["credential"], words].concat());
+        for scope in ["personal", "workspace"] {
+            assert!(refused.contains(&format!("{told} --scope {scope}")), "{words:?}: {refused}");
+        }
+    }
+    // Looked at, the own one is meant; deleted with its scope, the other stays, and then the name is one's alone.
+    assert_eq!(scene.broker.json(&["credential", "show", "gen"])["scope"], "personal");
+    let said = scene.broker.verb(&["credential", "delete", "gen", "--scope", "personal", "--yes"]).ok().errors();
+    assert!(said.contains("personal credential gen deleted"), "{said}");
+    let said = scene.broker.verb(&["credential", "delete", "gen", "--yes"]).ok().errors();
+    assert!(said.contains("workspace credential gen deleted"), "{said}");
+}

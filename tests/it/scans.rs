@@ -660,3 +660,20 @@ fn a_withdrawn_grant_ends_a_scan_and_leaves_the_session() {
     assert_eq!(scene.broker.live().len(), 1);
     drop(alice);
 }
+
+#[test]
+fn a_deleted_credential_ends_the_scan_that_it_opened_if_that_is_asked_for() {
+    let (scene, _target) = with(Settings::default(), |dir| Target::slow(dir, Slow::WithTimeout));
+    let (mut process, id) = begun(&scene);
+    let deleted = scene.broker.json(&["credential", "delete", "web-2", "--end-sessions"]);
+    assert_eq!((deleted["live_sessions"].as_array().map(Vec::len), &deleted["ended"]), (Some(1), &true.into()), "{deleted}");
+    assert_eq!(process.wait().code(), Some(5), "a host was not asked to its end");
+    let shown: Value = serde_json::from_slice(&scene.broker.verb(&["scan", "show", &id, "--json"]).stdout).unwrap();
+    let host = host(&shown);
+    assert!(host["state"] == "partial" || host["state"] == "skipped" || host["state"] == "unreachable", "{host}");
+    assert!(host["error"].is_string(), "{host}");
+    assert!(scene.broker.live().is_empty());
+    // The next scan has nothing to sign in with.
+    let (status, document) = document(&scene, "run --hosts web-2");
+    assert_eq!(status, 5, "{document}");
+}

@@ -33,8 +33,20 @@ impl Intrusion {
 
     /// The rows as they were before.
     fn restore(&self) {
-        let tables =
-            ["users", "user_keys", "hosts", "host_keys", "credentials", "bindings", "choices", "grants", "keks", "meta", "state_seal"];
+        let tables = [
+            "users",
+            "user_keys",
+            "hosts",
+            "host_keys",
+            "credentials",
+            "secret_changes",
+            "bindings",
+            "choices",
+            "grants",
+            "keks",
+            "meta",
+            "state_seal",
+        ];
         let copies: String = tables.iter().map(|t| format!("DELETE FROM {t}; INSERT INTO {t} SELECT * FROM b.{t};\n")).collect();
         edit(&self.scene.broker.home(), &format!("ATTACH '{}' AS b; BEGIN; {copies} COMMIT; DETACH b;", self.backup.display()));
     }

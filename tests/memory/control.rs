@@ -9,7 +9,7 @@ use crate::world::process::command;
 use crate::world::{Process, Scene, Way, noise, nonce, python};
 
 /// A process that keeps a secret, written in this way (an expression of Python over `secret`).
-fn leak(secret: &[u8], expression: &str) -> Process {
+pub(crate) fn leak(secret: &[u8], expression: &str) -> Process {
     let hex: String = secret.iter().map(|b| format!("{b:02x}")).collect();
     let program = format!(
         "import sys, base64, json, os\nsecret = bytes.fromhex(''.join(chr(ord(c) ^ 1) for c in sys.stdin.readline().strip()))\nkept = {expression}\n\

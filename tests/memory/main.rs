@@ -17,9 +17,16 @@ mod world;
 
 mod control;
 mod hardening;
+mod imports;
+mod made;
+mod opened;
 mod paths;
 mod rooms;
+mod root_key;
 mod scan;
+mod sealed;
 mod secrets;
+mod seeds;
+mod sources;
 mod sudo;
 mod unwind;

@@ -210,6 +210,10 @@ impl Watch {
         scene.broker.does(&["credential", "edit", "deploy", "--username", NAME, "--rename", "renamed"]);
         self.works("web-1");
         self.clean("after it was renamed");
+        scene.broker.does(&["credential", "attach", "renamed", "--workspace-default"]);
+        scene.broker.does(&["host", "edit", "web-1", "--no-credential"]);
+        self.works("web-1");
+        self.clean("after it signed in as the workspace's default");
         let moved = Sshd::with(&scene.place("moved"), &self.keys(), self.sshd);
         scene.broker.does(&["host", "edit", "web-1", "--address", &moved.address(), "--host-key", &moved.host_key.public]);
         self.works("web-1");
@@ -244,6 +248,13 @@ impl Watch {
         assert_eq!(client.wait().code(), Some(255));
         let ended = self.scene.broker.ended_session();
         assert_eq!(ended["end_reason"], "ended", "{ended}");
+
+        let mut client = self.in_flight(&stalling, "stalling");
+        self.scene.broker.does(&["credential", "delete", "deploy", "--end-sessions"]);
+        self.clean("after the credential was deleted in the middle of the sign-in");
+        assert_eq!(client.wait().code(), Some(255));
+        self.give(&["add", "deploy", "--scope", "workspace", "--username", NAME]);
+        self.scene.broker.does(&["credential", "attach", "deploy", "--host", "stalling"]);
 
         // A client of the local door that says nothing keeps the daemon for a moment after its last session has ended.
         let silent = std::os::unix::net::UnixStream::connect(self.scene.broker.home().join("control.sock")).unwrap();

@@ -151,6 +151,27 @@ impl Scanner {
     }
 }
 
+/// Every piece of what a process that lives can write, or has written: its bytes, with so many more behind them as the next
+/// piece begins with.
+pub(crate) fn each_piece(process: u32, overlap: usize, mut look: impl FnMut(&[u8])) {
+    let memory =
+        File::open(format!("/proc/{process}/mem")).unwrap_or_else(|e| panic!("the memory of {process}: {e}\nhint: run the tests as root"));
+    let mut buffer = vec![0; CHUNK + overlap];
+    for map in
+        maps(process).iter().filter(|m| m.readable && !m.kernel() && m.line.split_whitespace().nth(1).is_some_and(|w| w.contains('w')))
+    {
+        let mut at = map.start;
+        while at < map.end {
+            let want = usize::try_from(map.end - at).unwrap().min(CHUNK + overlap);
+            match memory.read_exact_at(&mut buffer[..want], at) {
+                Ok(()) => look(&buffer[..want]),
+                Err(e) => assert!(map.line.contains("secretmem") || !maps_now(process, map), "{}: {e}", map.line),
+            }
+            at += CHUNK as u64;
+        }
+    }
+}
+
 const CHUNK: usize = 1 << 20;
 
 fn index(start: &[u8]) -> usize {

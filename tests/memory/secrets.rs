@@ -47,6 +47,46 @@ pub(crate) fn of_key(name: &str, key: &Key) -> Vec<Needle> {
     found
 }
 
+/// What may not be found of a private key as it is sealed: an Ed25519 seed, a scalar, PKCS#8 of RSA.
+pub(crate) fn of_raw(name: &str, kind: &str, raw: &[u8]) -> Vec<Needle> {
+    use pkcs8::der::{Reader, SliceReader, asn1::OctetStringRef, asn1::UintRef};
+    let mut found = Vec::new();
+    let mut number = |what: &str, bytes: &[u8]| found.extend(needles(&format!("{name}: {what}"), bytes));
+    match kind {
+        "key:ed25519" => {
+            number("seed", raw);
+            let expanded = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, raw);
+            let (scalar, prefix) = expanded.as_ref().split_at(32);
+            let mut clamped = scalar.to_vec();
+            clamped[0] &= 248;
+            clamped[31] = (clamped[31] & 127) | 64;
+            number("scalar", &clamped);
+            number("unclamped scalar", scalar);
+            number("prefix", prefix);
+        }
+        "key:rsa" => {
+            let inner = SliceReader::new(raw)
+                .unwrap()
+                .sequence(|r| {
+                    r.decode::<UintRef<'_>>()?;
+                    r.decode::<pkcs8::der::AnyRef<'_>>()?;
+                    r.decode::<&OctetStringRef>()
+                })
+                .expect("PKCS#8")
+                .as_bytes();
+            let numbers: Vec<&[u8]> = SliceReader::new(inner)
+                .unwrap()
+                .sequence(|r| (0..9).map(|_| Ok::<_, pkcs8::der::Error>(r.decode::<UintRef<'_>>()?.as_bytes())).collect())
+                .expect("PKCS#1");
+            for (what, at) in [("d", 3), ("p", 4), ("q", 5), ("d mod p", 6), ("d mod q", 7), ("coefficient", 8)] {
+                number(what, numbers[at]);
+            }
+        }
+        _ => number("scalar", raw),
+    }
+    found
+}
+
 /// The lines of a PEM file that hold nothing but secret bytes.
 fn secret_lines(pem: &str, parts: &[Vec<u8>]) -> Vec<String> {
     use base64ct::Encoding;

@@ -143,7 +143,7 @@ async fn signed_in(rooms: &Rooms, config: &target::Config, session: SessionId) -
     let warrant = custody.warrant(rooms.asked(session)).await.unwrap();
     let began = warrant.permit.get().issued_at();
     let dialed = target::dial(config, host).await.unwrap();
-    let lease = custody.lease(warrant.permit, user, host, credential, rooms.pin()).await.unwrap();
+    let lease = custody.lease(warrant.permit, user, host, (credential, warrant.way), rooms.pin(), None).await.unwrap();
     let (prompts, _nobody) = tokio::sync::mpsc::channel(1);
     let connection = dialed.login(lease, &prompts).await.unwrap();
     custody.returned(session, user, host, credential, keyward::custody::LeaseEnd::SignedIn).await.unwrap();

@@ -79,7 +79,7 @@ async fn panics() {
         sessions += 1;
         let warrant = custody.warrant(rooms.asked(SessionId::from([sessions; 16]))).await.unwrap();
         let dialed = target::dial(&target::Config::default(), host).await.unwrap();
-        let lease = custody.lease(warrant.permit, user, host, credential, rooms.pin()).await.unwrap();
+        let lease = custody.lease(warrant.permit, user, host, (credential, warrant.way), rooms.pin(), None).await.unwrap();
         let task = tokio::spawn(async move {
             say("leased");
             let (prompts, _nobody) = tokio::sync::mpsc::channel(1);

@@ -1,14 +1,22 @@
 //! The grammar: one, for the local program and for the ssh console. Says what words there are and what they mean;
 //! reads no file, asks nobody, and sends nothing.
 
+mod certificates;
 mod credentials;
 mod grants;
 mod hosts;
+mod imports;
 mod people;
+mod personal;
 mod proposals;
+pub mod root;
 mod scans;
+mod sources;
+mod upkeep;
+mod vault;
 mod watch;
 mod words;
+mod workspaces;
 
 use std::path::PathBuf;
 
@@ -18,6 +26,8 @@ use super::fail::Failure;
 use crate::control::Command;
 use crate::model::{DEFAULT_WORKSPACE, Name};
 
+pub use imports::{ImportVerb, SshConfigWords};
+pub use vault::{RestoreArgs, StoppedArgs, VaultVerb};
 pub use words::Source;
 
 /// What a call needs besides its words.
@@ -31,6 +41,10 @@ pub enum Wanted {
     SudoPassword(Name),
     /// A private key from there.
     Key(Source),
+    /// A passphrase that is to seal something, twice.
+    NewPassphrase,
+    /// A passphrase or recovery code that opens something.
+    Unlock,
 }
 
 /// What happens after the answer.
@@ -40,10 +54,24 @@ pub enum Follow {
     Print,
     /// `host trust`: the keys are shown, and pinned if somebody says so.
     Confirm(Name),
+    /// `credential rotate`: the plan is shown, and done if somebody says so.
+    Agree,
     /// `proposal approve --sign`: what is to be signed is fetched first, and signed by the person's ssh agent.
     Sign(crate::model::ProposalId),
+    /// Something is taken away: on a terminal the daemon is asked what hangs on it, and then the person whether they are sure.
+    Sure(Box<Command>),
+    /// `unlock`: the person's ssh agent is asked first, if it has the key of a slot.
+    Unlock,
+    /// `personal slot add agent`: the person's ssh agent signs twice, with this key or with the only one that fits.
+    AgentSlot(Option<String>),
     /// `proposal watch`: the inbox, on a full screen.
     Watch,
+    /// `import known-hosts`: the plan is shown, and done if somebody says so.
+    Import,
+    /// `backup`: what is streamed goes to this file, or to standard output.
+    Save(Option<PathBuf>),
+    /// `vault rotate --shred`: this is asked first, if somebody is there to be asked.
+    Ask(String),
 }
 
 /// A verb, ready to be sent.
@@ -132,11 +160,30 @@ pub enum Verb {
     ///
     /// The first run makes the home: root key, ssh host key, database, and the owner, named after you, with the public
     /// keys found in ~/.ssh and in the ssh agent. When it accepts connections it prints one line that begins with
-    /// `ready:`. SIGTERM and SIGINT let sessions end in order, SIGHUP reads the configuration again.
+    /// `ready:`; where the vault waits for a passphrase, that line ends with `sealed`, and another without it follows `keyward
+    /// unseal`. SIGTERM and SIGINT let sessions end in order, SIGHUP reads the configuration again.
     #[command(after_help = "EXAMPLES:\n  keyward serve\n  keyward serve --listen 0.0.0.0:2222 --config /etc/keyward/broker.toml")]
     Serve(ServeArgs),
     /// Show how the daemon, store and vault are
     Status,
+    /// Seal the vault: sessions end, its keys are wiped, and nobody signs in until `keyward unseal`
+    ///
+    /// For owners. When it answers, no new connection is let in. Running sessions are given the time that a stop of the daemon gives
+    /// them (`status` says `sealing`); then the keys are wiped, and the daemon stays up: it tells every ssh client that the vault is
+    /// sealed. Whatever the root key's source is, somebody has to run `keyward unseal` on the broker's machine.
+    #[command(after_help = "EXAMPLES:\n  keyward seal\n  keyward seal --now      # end what runs")]
+    Seal {
+        /// End sessions at once
+        #[arg(long)]
+        now: bool,
+    },
+    /// Open a sealed vault; asks for the passphrase of the root key, if it has one
+    ///
+    /// On the broker's machine alone, as root or as the user that the daemon runs as: over ssh, nobody can be known while the vault is
+    /// sealed. The passphrase is asked for on a terminal, or is the first line of standard input. After a wrong one, the next is
+    /// taken only after some seconds, and each time later.
+    #[command(after_help = "EXAMPLES:\n  keyward unseal\n  keyward status          # vault: sealed, and what is wanted")]
+    Unseal,
     /// People: who they are, and the keys that sign them in
     #[command(subcommand)]
     User(people::UserVerb),
@@ -149,6 +196,38 @@ pub enum Verb {
     /// Credentials: what signs in on hosts; never shown, only used
     #[command(subcommand)]
     Credential(credentials::CredentialVerb),
+    /// The certificate authority: signs a certificate for each sign-in, so that no secret stands on hosts
+    #[command(subcommand)]
+    Ca(certificates::CaVerb),
+    /// Workspaces: hosts, credentials and grants apart from all others, each under a key of its own
+    #[command(subcommand)]
+    Workspace(workspaces::WorkspaceVerb),
+    /// Sources: other people's vaults, where credentials may lie
+    #[command(subcommand)]
+    Source(sources::SourceVerb),
+    /// Sealing: your own credentials under a key that the broker at rest does not have
+    #[command(subcommand)]
+    Personal(personal::PersonalVerb),
+    /// Open your sealed credentials: by your ssh agent, passphrase or recovery code
+    ///
+    /// They stay open until `lock`, or until they were not used for a while ([vault] personal_idle in broker.toml). Over ssh your
+    /// agent is asked if you forward it (ssh -A) and it has the key of a slot. Else the passphrase or recovery code is asked for on a
+    /// terminal (ssh -t), or read from standard input.
+    #[command(
+        after_help = "EXAMPLES:\n  keyward unlock\n  ssh -A -p 2222 alice@broker unlock\n  ssh -t -p 2222 alice@broker unlock --typed"
+    )]
+    Unlock {
+        /// Ask for the passphrase or recovery code, whatever the agent has
+        #[arg(long)]
+        typed: bool,
+    },
+    /// Lock your sealed credentials now; connections that stand are not ended
+    #[command(after_help = "EXAMPLES:\n  keyward lock\n  keyward lock --all     # everybody's, for an owner or admin")]
+    Lock {
+        /// Everybody's
+        #[arg(long)]
+        all: bool,
+    },
     /// Grants: who may do what on which hosts
     #[command(subcommand)]
     Grant(grants::GrantVerb),
@@ -181,6 +260,35 @@ pub enum Verb {
         #[arg(long, value_name = "NAME")]
         user: Option<Name>,
     },
+    /// Imports: what OpenSSH's files have, brought over
+    #[command(subcommand)]
+    Import(ImportVerb),
+    /// The vault: its keys, how old they are, and new ones for old
+    #[command(subcommand)]
+    Vault(vault::VaultVerb),
+    /// Write a backup of the database into a file
+    ///
+    /// Consistent while the broker runs, checked, and without rows that were deleted. Secrets in it are encrypted, and the root
+    /// key that opens them is NOT in it: keep a copy of both, and keep them apart. Everything else – who there is, hosts,
+    /// grants, the audit log – is plain: encrypt the file if others can read it. Beside FILE a FILE.json says what it is.
+    #[command(after_help = "EXAMPLES:\n  keyward backup /mnt/backup/keyward-$(date +%F).db\n  \
+                            keyward backup - | age -R recipients.txt > keyward.db.age\n  \
+                            ssh -p 2222 YOU@BROKER backup - > keyward.db")]
+    Backup(vault::BackupArgs),
+    /// Put a backup in the place of the database; only while the daemon is stopped
+    ///
+    /// Checked before anything is touched: whether it is a backup of this vault, opens with the root key that is here, has its
+    /// seal, and an audit log that holds. The database that is there is kept beside it. What happened since the backup is
+    /// forgotten, what was revoked since is in force again: the next start refuses, unless that was accepted.
+    #[command(after_help = "EXAMPLE:\n  keyward restore /mnt/backup/keyward-2026-11-26.db --accept-rollback")]
+    Restore(vault::RestoreArgs),
+    /// The root key: where it comes from, and how it gets elsewhere
+    #[command(subcommand)]
+    RootKey(root::RootKeyVerb),
+    /// Print a unit for systemd, with the sandbox that the daemon can live in
+    #[command(after_help = "EXAMPLES:\n  keyward --home /var/lib/keyward systemd-unit > /etc/systemd/system/keyward.service\n  \
+                            keyward --home /var/lib/keyward systemd-unit --source credential")]
+    SystemdUnit(root::UnitArgs),
     /// Print completions for a shell
     #[command(after_help = "EXAMPLE:\n  keyward completions bash > ~/.local/share/bash-completion/completions/keyward")]
     Completions {
@@ -239,6 +347,8 @@ impl Verb {
             Self::Agent(verb) => verb.sources(),
             Self::Proposal(verb) => verb.sources(),
             Self::Scan(verb) => verb.sources(),
+            Self::Import(verb) => verb.sources(),
+            Self::Personal(verb) => verb.sources(),
             _ => Vec::new(),
         }
     }
@@ -249,18 +359,32 @@ impl Verb {
     /// Words that do not fit together.
     pub fn call(self, texts: Vec<String>) -> Result<Option<Call>, Failure> {
         Ok(Some(match self {
-            Self::Serve(_) | Self::Mcp(_) | Self::Completions { .. } => return Ok(None),
+            Self::Serve(_) | Self::Mcp(_) | Self::Completions { .. } | Self::Restore(_) => return Ok(None),
+            Self::Vault(verb) => return Ok(verb.call()),
+            Self::Backup(words) => words.call(),
+            Self::Unseal | Self::RootKey(_) | Self::SystemdUnit(_) => return Ok(None),
             Self::Status => Command::Status.into(),
+            Self::Seal { now } => Command::Seal { now }.into(),
             Self::User(verb) => verb.call(texts).into(),
             Self::Group(verb) => verb.call().into(),
             Self::Host(verb) => verb.call(texts),
             Self::Credential(verb) => verb.call()?,
+            Self::Ca(verb) => verb.call(),
+            Self::Workspace(verb) => verb.call(),
+            Self::Source(verb) => verb.call(),
+            Self::Personal(verb) => verb.call(texts),
+            Self::Unlock { typed } => {
+                let follow = if typed { Follow::Print } else { Follow::Unlock };
+                Call { command: Command::Unlock { agent: None }, secret: Wanted::Unlock, follow }
+            }
+            Self::Lock { all } => Command::Lock { all }.into(),
             Self::Grant(verb) => verb.call(texts).into(),
             Self::Session(verb) => verb.call().into(),
             Self::Audit(verb) => verb.call(texts).into(),
             Self::Agent(verb) => verb.call(texts).into(),
             Self::Proposal(verb) => verb.call(texts)?,
             Self::Scan(verb) => verb.call(texts),
+            Self::Import(verb) => return Ok(verb.call(texts)),
             Self::SshConfig { user } => Command::SshConfig { user }.into(),
         }))
     }

@@ -19,9 +19,14 @@ fn the_grammar_is_sound() {
 }
 
 #[test]
+fn hints_know_the_workspace_that_is_meant_without_a_word() {
+    assert_eq!(crate::fault::UNNAMED, crate::model::DEFAULT_WORKSPACE);
+}
+
+#[test]
 fn hints_know_the_verbs_that_both_doors_have() {
     // `serve` and its like are the local program's alone: over ssh nothing could be pasted for them.
-    let local = ["serve", "mcp", "completions", "help"];
+    let local = ["serve", "unseal", "root-key", "systemd-unit", "mcp", "restore", "completions", "help"];
     let shared: Vec<String> =
         Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).filter(|name| !local.contains(&name.as_str())).collect();
     assert_eq!(shared, crate::fault::VERBS, "left: the grammar; right: fault::VERBS");
@@ -31,6 +36,22 @@ fn hints_know_the_verbs_that_both_doors_have() {
 fn every_verb_of_the_contract_is_known() {
     for words in [
         "status",
+        "vault status",
+        "vault rotate",
+        "vault rotate --root",
+        "vault rotate --shred --yes",
+        "vault accept-rollback --yes --config broker.toml",
+        "backup keyward.db",
+        "backup -",
+        "restore keyward.db --accept-rollback --yes",
+        "seal",
+        "unseal",
+        "root-key new --show",
+        "root-key print --config b.toml",
+        "root-key move --to passphrase --path /etc/k --config b.toml",
+        "root-key move --to command",
+        "root-key forget /etc/k",
+        "systemd-unit --user kw --source credential",
         "mcp",
         "mcp --agent helper",
         "mcp --token-file helper.token",
@@ -57,13 +78,47 @@ fn every_verb_of_the_contract_is_known() {
         "host trust web-1 --fingerprint SHA256:x",
         "credential add c --username root --password",
         "credential add c --username root --key - --scope workspace",
+        "credential test c --host web-1",
+        "credential install c --host web-1 --using root --dry-run",
+        "credential rotate c --host web-1 --host web-2 --skip web-3 --yes",
+        "credential rotate c --abort --yes",
+        "credential rotate c --scope personal --dry-run",
+        "credential add c --username deploy --certificate",
+        "credential add c --username deploy --certificate --validity 5m --scope workspace",
+        "credential generate c --username deploy",
+        "credential generate c --username deploy --type rsa-4096 --scope workspace",
+        "ca create --type ecdsa-p521",
+        "ca show",
+        "ca public-key --principal deploy",
+        "ca rotate --type ed25519",
+        "ca rotate --switch",
+        "ca rotate --cancel",
+        "ca retire -y",
+        "ca remove --yes",
+        "vault rotate --shred -y",
+        "restore keyward.db -y",
+        "seal --now",
         "credential list",
         "credential show c --scope personal",
         "credential public-key c",
         "credential edit c --username u --rename d --password",
         "credential attach c --host h --mine",
         "credential detach c --host h",
-        "credential delete c --end-sessions",
+        "credential delete c --end-sessions --yes",
+        "credential list --unused-for 90d --older-than 365d --host web-1 --sort last-used",
+        "credential attach c --workspace-default",
+        "credential detach c --workspace-default",
+        "workspace add lab",
+        "workspace list --json",
+        "workspace show lab",
+        "workspace remove lab --end-sessions -y",
+        "host list --workspace lab",
+        "credential add c --username u --password --from corp --path web/root --field pw --scope workspace",
+        "credential add c --username u --key --from corp --path web/key",
+        "credential add c --username u --certificate --from corp --path role",
+        "credential edit c --from corp --path web/root --no-field --rename d",
+        "source list",
+        "source test corp --path web/root --field pw --key",
         "grant add --to '*' --hosts 'web-*' --allow shell,exec --commands f --from 192.0.2.0/24 --until 2026-12-31 --between 08:00-18:00 --max-session 8h",
         "grant list",
         "grant remove grt_0123456789abcdefghjkmnpqrs",
@@ -75,6 +130,11 @@ fn every_verb_of_the_contract_is_known() {
         "audit verify --checkpoint f",
         "audit export --format jsonl --since 2026-11-01",
         "ssh-config --user alice",
+        "import known-hosts",
+        "import known-hosts - --add-hosts --yes",
+        "import known-hosts ./known_hosts --dry-run --json",
+        "import ssh-config",
+        "import ssh-config ./config --scope workspace --yes",
         "completions bash",
         "serve --config broker.toml --listen 127.0.0.1:2222 --home /tmp/x",
         "status --workspace default --quiet --color never",
@@ -105,6 +165,18 @@ fn words_that_make_no_sense_are_refused() {
         "credential add c --username root --password hunter2",
         "credential add c --username root --key 'ssh-ed25519 AAAA'",
         "credential attach c",
+        "credential add c --username u --password --from corp",
+        "credential add c --username u --password --path a",
+        "credential add c --username u --password --from corp --path -rf",
+        "credential edit c --certificate",
+        "source test corp --path ../etc/passwd",
+        "source add corp",
+        "credential attach c --workspace-default --host h",
+        "credential attach c --workspace-default --mine",
+        "credential list --sort size",
+        "credential list --unused-for soon",
+        "workspace add a=b",
+        "workspace remove",
         "grant add --to alice --hosts web-1",
         "grant add --to alice --hosts web-1 --allow root",
         "grant add --to alice --hosts 'a/b' --allow exec",
@@ -114,6 +186,10 @@ fn words_that_make_no_sense_are_refused() {
         "session end x",
         "audit export --format xml",
         "status --quiet --verbose",
+        "import",
+        "import known-hosts a b",
+        "import known-hosts --yes --dry-run",
+        "import ssh-config --scope everybody",
     ] {
         assert!(parse(words).is_err(), "{words}");
     }

@@ -2,22 +2,26 @@
 
 use super::list::{address, at, bytes, conditions, joined, keys, or_dash, state, tags};
 use super::table::{facts, table};
-use super::{Rendered, Style, line, proposals};
+use super::{Rendered, Style, certificates, line, proposals, upkeep, workspaces};
 use crate::control::{
     CredentialView, Data, ExplainedView, GrantView, HostView, ProbedView, SessionView, SshConfigView, StatusView, UserView, VerdictView,
 };
-use crate::model::printable;
+use crate::model::{DEFAULT_WORKSPACE, printable};
 
 /// One view.
 pub(super) fn one(data: &Data, style: &Style) -> Rendered {
     let stdout = match data {
         Data::Status(v) => status(v, style),
+        Data::Sealed(v) => super::sealed::status(v, style),
         Data::User(v) => user(v, style),
         Data::Group(v) => facts(vec![("name", v.name.to_string()), ("members", joined(&v.members))], style),
         Data::Host(v) => host(v, style),
         Data::Probed(v) => probed(v, style),
         Data::Credential(v) => credential(v, style),
         Data::PublicKey(v) => line(&v.public_key),
+        Data::Authority(v) => certificates::authority(v, style),
+        Data::TrustLines(v) => certificates::trust_lines(v),
+        Data::Workspace(v) => workspaces::workspace(v, style),
         Data::Grant(v) => grant(v, style),
         Data::Explained(v) => explained(v, style),
         Data::Session(v) => session(v, style),
@@ -28,6 +32,8 @@ pub(super) fn one(data: &Data, style: &Style) -> Rendered {
         Data::Proposal(v) => proposals::proposal(v, style),
         Data::Plan(v) => proposals::plan(v, style),
         Data::Canonical(v) => v.text.clone(),
+        Data::SourceTested(v) => super::sources::tested(v),
+        Data::Vault(v) => super::vault::stand(v, style),
         _ => String::new(),
     };
     Rendered { stdout, stderr: String::new() }
@@ -40,6 +46,8 @@ fn status(v: &StatusView, style: &Style) -> String {
         ("listening", v.listen.clone()),
         ("host keys", v.host_keys.join("\n")),
         ("vault", v.vault.clone()),
+        ("your own", v.personal.clone()),
+        ("open scopes", v.open_scopes.to_string()),
         ("connections", v.live_connections.to_string()),
         ("leases", v.leases_open.to_string()),
         ("proposals", v.pending_proposals.to_string()),
@@ -51,7 +59,7 @@ fn status(v: &StatusView, style: &Style) -> String {
     facts(rows, style)
 }
 
-fn uptime(s: u64) -> String {
+pub(super) fn uptime(s: u64) -> String {
     let (days, hours, minutes) = (s / 86400, s / 3600 % 24, s / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{s} s"),
@@ -94,10 +102,21 @@ fn host(v: &HostView, style: &Style) -> String {
         ("first use", if v.trust_first_use { "trusted" } else { "not trusted" }.to_owned()),
         ("credential", or_dash(v.credential.as_ref())),
         ("yours", v.my_credential.clone().unwrap_or_default()),
+        ("workspace", v.workspace_credential.clone().unwrap_or_default()),
+        ("signs in", v.credential_source.as_deref().map(source).unwrap_or_default().to_owned()),
         ("attached", v.attached.join(" ")),
         ("added", at(v.created_at)),
     ];
     facts(rows, style)
+}
+
+/// Why a credential is the one that signs in.
+fn source(word: &str) -> &'static str {
+    match word {
+        "own" => "their own choice",
+        "host" => "the host's default",
+        _ => "the workspace's default",
+    }
 }
 
 fn probed(v: &ProbedView, style: &Style) -> String {
@@ -113,14 +132,20 @@ fn credential(v: &CredentialView, style: &Style) -> String {
     let rows = vec![
         ("name", v.name.to_string()),
         ("id", v.id.to_string()),
-        ("scope", v.scope.clone()),
+        ("scope", super::list::scope(v)),
         ("username", v.username.to_string()),
         ("kind", v.kind.clone()),
+        ("lies", v.reference.as_ref().map(super::sources::place).unwrap_or_default()),
         ("fingerprint", v.fingerprint.clone().unwrap_or_default()),
+        ("valid for", v.validity_s.map(|s| format!("{s} s each")).unwrap_or_default()),
         ("sudo password", v.sudo_password.as_str().to_owned()),
+        ("default on", joined(&v.default_on)),
+        ("workspace", if v.workspace_default { "its default".to_owned() } else { String::new() }),
         ("hosts", if v.hosts.is_empty() { "none".to_owned() } else { joined(&v.hosts) }),
+        ("rotation", upkeep::open(v.rotation.as_ref())),
         ("added", at(v.created_at)),
         ("updated", at(v.updated_at)),
+        ("secret since", format!("{} ({} days)", at(v.secret_changed_at), v.age_days)),
         ("last used", v.last_used_at.map_or_else(|| "never".to_owned(), at)),
     ];
     facts(rows, style)
@@ -148,6 +173,7 @@ fn explained(v: &ExplainedView, style: &Style) -> String {
         ("commands", v.commands.as_ref().map(|c| c.join("\n")).unwrap_or_default()),
         ("until", v.ends_at.map(at).unwrap_or_default()),
         ("credential", or_dash(v.credential.as_ref())),
+        ("it is", v.credential_source.as_deref().map(source).unwrap_or_default().to_owned()),
     ];
     out.push_str(&facts(rows, style));
     let rows: Vec<Vec<String>> = v
@@ -191,6 +217,15 @@ fn verdict(v: &VerdictView) -> String {
 fn ssh_config(v: &SshConfigView) -> String {
     let mut out = String::new();
     for host in &v.hosts {
+        if v.workspace.as_str() != DEFAULT_WORKSPACE {
+            // In quotes, because old clients end a word at `=`.
+            let (workspace, broker) = (&v.workspace, printable(&v.broker, 260));
+            out.push_str(&format!(
+                "Host {workspace}.{host}\n    HostName {broker}\n    Port {}\n    User \"{workspace}={host}\"\n\n",
+                v.port
+            ));
+            continue;
+        }
         out.push_str(&format!("Host {host}\n    HostName {}\n    Port {}\n    User {host}\n\n", printable(&v.broker, 260), v.port));
     }
     out

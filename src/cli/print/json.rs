@@ -13,11 +13,22 @@ pub(super) fn document(data: &Data) -> String {
         Data::Nothing => pretty(&serde_json::json!({})),
         // Its entries were streamed already: a document after them would be no part of them.
         Data::Exported(_) | Data::Scanned(_) => String::new(),
+        // Standard output is the file itself, or the file's own.
+        Data::BackedUp(v) => pretty(v),
+        Data::Vault(v) => pretty(v),
+        Data::Rotated(v) => pretty(v),
         Data::Scans(v) => pretty(v),
         Data::ScanPlan(v) => pretty(v),
         Data::ScanDiff(v) => pretty(v),
         Data::Profiles(v) => pretty(v),
+        Data::Tested(v) => pretty(v),
+        Data::Installed(v) => pretty(v),
+        Data::Rotation(v) => pretty(v),
+        Data::KnownHosts(v) => pretty(v),
+        Data::Sources(v) => pretty(v),
+        Data::SourceTested(v) => pretty(v),
         Data::Status(v) => pretty(v),
+        Data::Sealed(v) => pretty(v),
         Data::Users(v) => pretty(v),
         Data::User(v) => pretty(v),
         Data::Keys(v) => pretty(v),
@@ -29,12 +40,21 @@ pub(super) fn document(data: &Data) -> String {
         Data::Credentials(v) => pretty(v),
         Data::Credential(v) => pretty(v),
         Data::PublicKey(v) => pretty(v),
+        Data::Generated(v) => pretty(v),
+        Data::Authority(v) => pretty(v),
+        Data::TrustLines(v) => pretty(v),
+        Data::SealedScope(v) => pretty(v),
+        Data::Slots(v) => pretty(v),
+        Data::AgentAsks(v) => pretty(v),
         Data::Grants(v) => pretty(v),
         Data::Grant(v) => pretty(v),
         Data::Explained(v) => pretty(v),
         Data::Sessions(v) => pretty(v),
         Data::Session(v) => pretty(v),
         Data::Deleted(v) => pretty(v),
+        Data::Uses(v) => pretty(v),
+        Data::Workspaces(v) => pretty(v),
+        Data::Workspace(v) => pretty(v),
         Data::Entries(v) => pretty(v),
         Data::Verdict(v) => pretty(v),
         Data::SshConfig(v) => pretty(v),
@@ -48,7 +68,7 @@ pub(super) fn document(data: &Data) -> String {
     }
 }
 
-fn pretty(value: &impl Serialize) -> String {
+pub(super) fn pretty(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| "null".to_owned());
     format!("{}\n", harmless(&text))
 }

@@ -1,15 +1,17 @@
 //! Lists as tables, and which view is printed how.
 
 use super::table::table;
-use super::{Rendered, Style, detail, line, proposals, scans};
+use super::{Rendered, Style, detail, line, proposals, scans, sources, upkeep, workspaces};
 use crate::clock::Time;
-use crate::control::{CredentialView, Data, EntryView, GrantView, GroupView, HostView, KeyView, SessionView, UserView};
+use crate::control::{CredentialView, Data, EntryView, GrantView, GroupView, HostView, KeyView, SessionView, SlotView, UserView};
 
 /// What a change prints as data: only what the caller could not know, so that scripts can go on with it.
 pub(super) fn after_change(data: &Data) -> String {
     match data {
         Data::Grant(grant) => line(&grant.id.to_string()),
+        Data::Generated(key) => line(&key.public_key),
         Data::Agent(agent) => proposals::token(agent),
+        Data::SealedScope(v) => v.recovery_code.as_ref().map(|code| line(code)).unwrap_or_default(),
         _ => String::new(),
     }
 }
@@ -22,6 +24,8 @@ pub(super) fn data(data: &Data, style: &Style) -> Rendered {
         Data::Groups(v) => (groups(v, style), "no groups"),
         Data::Hosts(v) => (hosts(v, style), "no hosts"),
         Data::Credentials(v) => (credentials(v, style), "no credentials"),
+        Data::Workspaces(v) => (workspaces::workspaces(v, style), "no workspaces"),
+        Data::Slots(v) => (slots(v, style), "your personal credentials are not sealed"),
         Data::Grants(v) => (grants(v, style), "no grants"),
         Data::Sessions(v) => (sessions(v, style), "no sessions"),
         Data::Entries(v) => (entries(v, style), "no entries"),
@@ -31,7 +35,12 @@ pub(super) fn data(data: &Data, style: &Style) -> Rendered {
         Data::Scans(v) => (scans::scans(v, style), "no scans"),
         Data::ScanPlan(v) => (scans::plan(v, style), ""),
         Data::ScanDiff(v) => (scans::diff(v), ""),
+        Data::KnownHosts(v) => (super::imports::known_hosts(v, style), "no key in it is for a host that is known here"),
         Data::Profiles(v) => (v.iter().map(|p| line(p)).collect(), "no profiles"),
+        Data::Tested(v) => return upkeep::tested(v, style),
+        Data::Installed(v) => return upkeep::installed(v, style),
+        Data::Rotation(v) => return upkeep::rotation(v, style),
+        Data::Sources(v) => (sources::sources(v, style), "no sources"),
         // The report was streamed.
         Data::Scanned(_) => return Rendered::default(),
         Data::Exported(v) => return Rendered { stdout: String::new(), stderr: line(&format!("{} entries", v.entries)) },
@@ -102,18 +111,47 @@ fn hosts(list: &[HostView], style: &Style) -> String {
         (0, true) => "first use".to_owned(),
         (n, _) => format!("{n} pinned"),
     };
-    let credential = |h: &HostView| h.my_credential.as_ref().map(|c| format!("{c} (yours)")).or_else(|| h.credential.clone());
+    let credential = |h: &HostView| {
+        h.my_credential.as_ref().map(|c| format!("{c} (yours)")).or_else(|| h.credential.clone()).or_else(|| {
+            h.workspace_credential
+                .as_ref()
+                .filter(|_| h.credential_source.as_deref() == Some("workspace"))
+                .map(|c| format!("{c} (workspace)"))
+        })
+    };
     let rows = list.iter().map(|h| vec![h.name.to_string(), address(h), or_dash(credential(h).as_ref()), key(h), tags(h)]);
     table(&["NAME", "ADDRESS", "CREDENTIAL", "HOST KEY", "TAGS"], rows.collect(), style)
+}
+
+/// The hosts of a credential as a cell holds them.
+fn some_hosts(c: &CredentialView) -> String {
+    const SHOWN: usize = 6;
+    let first = joined(c.hosts.get(..SHOWN).unwrap_or(&c.hosts));
+    let more = c.hosts.len().saturating_sub(SHOWN);
+    let default = if c.workspace_default { "(workspace default) " } else { "" };
+    if more == 0 { format!("{default}{first}") } else { format!("{default}{first} and {more} more") }
 }
 
 fn credentials(list: &[CredentialView], style: &Style) -> String {
     let rows = list.iter().map(|c| {
         let used = c.last_used_at.map_or_else(|| "never".to_owned(), at);
         let sudo = c.sudo_password.as_str().to_owned();
-        vec![c.name.to_string(), c.scope.clone(), c.username.to_string(), c.kind.clone(), sudo, joined(&c.hosts), at(c.updated_at), used]
+        let kind = c.reference.as_ref().map_or_else(|| c.kind.clone(), |r| format!("{} ({})", c.kind, sources::place(r)));
+        let kind = if c.rotation.is_some() { format!("{kind}, rotation open") } else { kind };
+        let age = format!("{} d", c.age_days);
+        vec![c.name.to_string(), scope(c), c.username.to_string(), kind, sudo, some_hosts(c), age, used]
     });
-    table(&["NAME", "SCOPE", "USERNAME", "KIND", "SUDO", "HOSTS", "UPDATED", "LAST USED"], rows.collect(), style)
+    table(&["NAME", "SCOPE", "USERNAME", "KIND", "SUDO", "HOSTS", "AGE", "LAST USED"], rows.collect(), style)
+}
+
+/// Whose it is, and whether its owner sealed it.
+pub(super) fn scope(c: &CredentialView) -> String {
+    if c.sealed { format!("{}, sealed", c.scope) } else { c.scope.clone() }
+}
+
+fn slots(list: &[SlotView], style: &Style) -> String {
+    let rows = list.iter().map(|s| vec![s.id.to_string(), s.kind.clone(), or_dash(s.fingerprint.as_ref()), at(s.created_at)]);
+    table(&["ID", "KIND", "KEY", "ADDED"], rows.collect(), style)
 }
 
 /// The conditions of a grant in few words.

@@ -1,17 +1,24 @@
 //! Replies as people and scripts read them. Pure: a reply and a style in, two texts out, for both doors. Nothing that a
 //! terminal would obey gets through.
 
+mod certificates;
 mod detail;
+pub mod imports;
 mod json;
 mod list;
 mod proposals;
 mod scans;
+mod sealed;
+mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upkeep;
+mod vault;
+mod workspaces;
 
 use crate::cli::fail::{Exit, Failure};
-use crate::control::{Data, ProbedView, Reply};
+use crate::control::{Command, Data, ProbedView, Reply};
 use crate::fault::Calling;
 use crate::model::printable;
 pub use scans::Gauge;
@@ -71,10 +78,18 @@ pub fn piece(text: &str, _style: &Style) -> String {
     json::harmless(text)
 }
 
+/// A line on what was done just now, for standard error.
+pub fn step(text: &str) -> String {
+    line(text)
+}
+
 /// The exit status of a reply that came without an error.
 pub fn exit_of(reply: &Reply) -> Exit {
     match &reply.data {
         Data::Verdict(verdict) if !verdict.holds => Exit::Failed,
+        Data::Tested(tested) if !tested.signed_in => Exit::Failed,
+        Data::Installed(done) if done.verified == Some(false) => Exit::Failed,
+        Data::Rotation(rotation) if rotation.state == "open" => Exit::Incomplete,
         Data::Scanned(scan) => match scan.outcome.as_str() {
             "clean" => Exit::Done,
             "findings" => Exit::Findings,
@@ -104,6 +119,35 @@ pub fn verdict_on(probed: &ProbedView) -> Trust {
     }
 }
 
+/// A plan that nobody could be asked about.
+pub fn not_agreed(command: &Command) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        "nothing was done: nobody is there to agree to the plan",
+        format!("look at the plan, and if it is right: {} --yes", rotate_words(command)),
+    )
+}
+
+/// A plan that somebody was asked about, and did not say yes.
+pub fn not_wanted(command: &Command) -> Failure {
+    Failure::new(Exit::Failed, "nothing was done", format!("{} --dry-run", rotate_words(command)))
+}
+
+/// A rotation as it was asked for, without a word of agreement.
+fn rotate_words(command: &Command) -> String {
+    let Command::CredentialRotate { credential, hosts, skip, abort, .. } = command else {
+        return "keyward credential rotate NAME".to_owned();
+    };
+    let mut words = format!("keyward credential rotate {}{}", credential.name, credential.scope_flag());
+    for (flag, names) in [("--host", hosts), ("--skip", skip)] {
+        words.extend(names.iter().map(|name| format!(" {flag} {name}")));
+    }
+    if *abort {
+        words.push_str(" --abort");
+    }
+    words
+}
+
 /// Keys that nobody could be asked about.
 pub fn unconfirmed(probed: &ProbedView) -> Failure {
     let flags: Vec<String> = probed.keys.iter().map(|k| format!("--fingerprint {}", k.fingerprint)).collect();
@@ -112,6 +156,27 @@ pub fn unconfirmed(probed: &ProbedView) -> Failure {
         format!("nothing was pinned for {}: nobody is there to compare the fingerprints", probed.host),
         format!("if they are right: keyward host trust {} {}", probed.host, flags.join(" ")),
     )
+}
+
+/// What somebody is asked before something that others stand on is taken away; `None`: nothing is.
+pub fn question(stakes: &Reply) -> Option<String> {
+    match &stakes.data {
+        Data::Uses(uses) => uses.question.as_deref().map(|question| printable(question, 2000)),
+        Data::Workspace(w) => Some(format!(
+            "workspace {} has {} hosts, {} credentials and {} grants; all of it goes, and its key with it. Remove it?",
+            w.name,
+            w.hosts,
+            w.credentials.unwrap_or(0),
+            w.grants
+        )),
+        Data::Authority(a) => Some(certificates::question(a)),
+        _ => None,
+    }
+}
+
+/// Somebody was asked, and did not say yes.
+pub fn unsure() -> Failure {
+    Failure::new(Exit::Failed, "nothing was taken away", "say yes, or give --yes if you need not be asked")
 }
 
 fn line(text: &str) -> String {

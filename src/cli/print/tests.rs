@@ -19,6 +19,8 @@ fn host(name: &str, address: &str, port: u16) -> HostView {
         id: HostId::from([1; 16]),
         trust_first_use: false,
         my_credential: None,
+        workspace_credential: None,
+        credential_source: Some("host".to_owned()),
         attached: vec!["deploy".to_owned()],
         created_at: NOW,
     }
@@ -135,6 +137,7 @@ fn a_lie_in_the_log_is_an_exit_status() {
 #[test]
 fn ssh_config_is_pasted_as_it_stands() {
     let view = SshConfigView {
+        workspace: "default".parse().unwrap(),
         user: "alice".parse().unwrap(),
         broker: "broker.example.org".to_owned(),
         port: 2222,

@@ -306,6 +306,22 @@ async fn nothing_is_opened_that_cannot_be_witnessed() {
 }
 
 #[tokio::test]
+async fn a_writer_that_stopped_means_no_warrant_and_no_decryption() {
+    let w = World::new("exec").await;
+    let warrant = w.custody.warrant(w.asked(Some(KEY), None)).await.unwrap();
+    // Rows are still read, and the keeper still opens them; only the witness cannot write any more.
+    let deaf = "CREATE TRIGGER deaf BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'deaf'); END";
+    let made: Result<(), store::Error> = w.store.append(move |c| Ok(c.execute_batch(deaf)?)).await;
+    made.unwrap();
+    let Warrant { permit, user, host, credential, way } = warrant;
+    let e = w.custody.lease(permit, &user, &host, (&credential, way), PIN, None).await.map(drop).unwrap_err();
+    assert!(matches!(e, Error::Audit(_)), "{e}");
+    assert_eq!(w.leases(), 0);
+    let e = w.custody.warrant(w.asked(Some(KEY), None)).await.map(drop).unwrap_err();
+    assert!(matches!(e, Error::Audit(_)), "{e}");
+}
+
+#[tokio::test]
 async fn rows_that_somebody_else_wrote_elevate_nobody() {
     let w = World::new("shell").await;
     let forged = "UPDATE grants SET allow = 'scan'";

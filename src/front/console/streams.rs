@@ -63,6 +63,11 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
         self.stdout.write_all(text.as_bytes()).await.map_err(|_| Gone)
     }
 
+    /// Bytes of a file, as they are.
+    pub(super) async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        self.stdout.write_all(bytes).await.map_err(|_| Gone)
+    }
+
     pub(super) async fn err(&mut self, text: &str) -> Result<(), Gone> {
         let text = lines(text, self.terminal);
         // A terminal has one stream.
@@ -106,6 +111,14 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
         String::from_utf8(held.to_vec()).map_err(|_| Unread::NoText)
     }
 
+    /// As [`Streams::text`]; what is no UTF-8 is marked where it stands.
+    pub(super) async fn text_of_any_encoding(&mut self) -> Result<String, Unread> {
+        if self.terminal {
+            return self.text().await;
+        }
+        Ok(String::from_utf8_lossy(&self.rest(MAX_TEXT).await?).into_owned())
+    }
+
     /// A line that is typed, without its end.
     pub(super) async fn line(&mut self, prompt: &str, echo: bool) -> Result<Zeroizing<Vec<u8>>, Unread> {
         self.typed(prompt, MAX_LINE, echo, |_, c| matches!(c, b'\r' | b'\n')).await
@@ -115,7 +128,7 @@ impl<'a, I: AsyncRead + Unpin + Send, O: AsyncWrite + Unpin + Send, E: AsyncWrit
     pub(super) async fn key(&mut self, prompt: &str) -> Result<Secret, Unread> {
         let ends = |held: &[u8], c: u8| {
             let last = held.rsplit(|b| *b == b'\n').next().unwrap_or_default();
-            c == CTRL_D || (matches!(c, b'\r' | b'\n') && last.starts_with(b"-----END "))
+            c == CTRL_D || (matches!(c, b'\r' | b'\n') && [&b"-----END "[..], b"Private-MAC: "].iter().any(|end| last.starts_with(end)))
         };
         let mut held = self.typed(prompt, MAX_SECRET, false, ends).await?;
         held.push(b'\n');

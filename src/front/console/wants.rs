@@ -53,6 +53,7 @@ where
     for source in sources {
         texts.push(match source {
             Source::Inline(text) => text.clone(),
+            Source::Stdin if matches!(verb, Verb::Import(_)) => streams.text_of_any_encoding().await?,
             Source::Stdin => streams.text().await?,
             Source::File(_) => return Err(Unasked::Failure(no_files())),
         });
@@ -78,7 +79,19 @@ where
             }
             Ok(Secrets { material: Some(crate::secret::Secret::from_zeroizing(first)), passphrase: None })
         }
-        Wanted::Password(_) | Wanted::SudoPassword(_) => {
+        Wanted::NewPassphrase if streams.terminal() => {
+            let first = streams.line("passphrase: ", false).await?;
+            let again = streams.line("passphrase, again: ", false).await?;
+            if *first != *again {
+                return Err(Unasked::Failure(Failure::new(Exit::Failed, "the two are not the same; nothing was changed", "try again")));
+            }
+            Ok(Secrets { material: Some(crate::secret::Secret::from_zeroizing(first)), passphrase: None })
+        }
+        Wanted::Unlock if streams.terminal() => {
+            let typed = streams.line("passphrase or recovery code: ", false).await?;
+            Ok(Secrets { material: Some(crate::secret::Secret::from_zeroizing(typed)), passphrase: None })
+        }
+        Wanted::Password(_) | Wanted::SudoPassword(_) | Wanted::NewPassphrase | Wanted::Unlock => {
             Ok(Secrets { material: Some(streams.secret().await?.without_final_newline()), passphrase: None })
         }
         Wanted::Key(Source::Stdin) if streams.terminal() => {

@@ -9,7 +9,7 @@ use crate::vault::{Lease, Means, Tampering};
 fn password(lease: Lease) -> Secret {
     match lease.into_means() {
         Means::Password(secret) => secret,
-        Means::Key(_) => panic!("a key"),
+        Means::Key(_) | Means::Either(..) => panic!("another means"),
     }
 }
 
@@ -165,7 +165,7 @@ async fn two_credentials_cannot_trade_their_rows() {
 #[tokio::test]
 async fn a_state_that_was_set_back_while_the_broker_runs_is_noticed() {
     let (world, id) = with_password().await;
-    world.tamper("CREATE TABLE kept AS SELECT * FROM state_seal; CREATE TABLE kept_users AS SELECT * FROM users").await;
+    world.tamper("CREATE TEMP TABLE kept AS SELECT * FROM state_seal; CREATE TEMP TABLE kept_users AS SELECT * FROM users").await;
     world.change(|c| Ok(c.execute("UPDATE users SET disabled = 1", []).map(drop)?)).await;
     world.change(|_| Ok(())).await;
     assert!(world.lease(id).await.is_ok());

@@ -6,7 +6,7 @@ use super::*;
 use crate::audit::Checkpoint;
 use crate::fault::{Fault, Kind};
 use crate::store::state;
-use crate::vault::{Tampering, root_key};
+use crate::vault::{Tampering, root};
 
 /// Closes everything and opens it again, after `meddle` had the home for itself.
 async fn reopened(world: World, meddle: impl FnOnce(&Path)) -> Result<(Vault, Store, tempfile::TempDir), Error> {
@@ -80,7 +80,7 @@ async fn the_wrong_root_key_is_named_and_a_missing_one_is_never_made_anew() {
     let path = world.dir.path().join("etc/root.key");
     let e = reopened(world, |dir| {
         fs::remove_file(dir.join("etc/root.key")).unwrap();
-        root_key::create(&dir.join("etc/root.key")).unwrap();
+        root::file::create(&dir.join("etc/root.key")).unwrap();
     })
     .await
     .map(drop)
@@ -94,7 +94,7 @@ async fn the_wrong_root_key_is_named_and_a_missing_one_is_never_made_anew() {
     assert!(!path.exists());
     let (world, _) = with_password().await;
     let e = reopened(world, |dir| fs::write(dir.join("etc/root.key"), "").unwrap()).await.map(drop).unwrap_err();
-    assert!(matches!(e, Error::RootKey(root_key::Error::Empty { .. })));
+    assert!(matches!(e, Error::RootKey(root::Error::Empty { .. })));
 }
 
 #[tokio::test]
@@ -174,11 +174,14 @@ async fn checkpoints_are_signed_with_a_key_that_stays_the_same() {
 #[tokio::test]
 async fn a_database_of_an_older_version_verifies_after_its_migration_and_agents_are_sealed() {
     let (world, _) = with_password().await;
+    world.change(|c| Ok(c.execute("DELETE FROM secret_changes", [])?)).await;
     // As a broker of schema 1 left it: its seal knows nothing of agents.
     let older = |dir: &Path| {
         sql(
             dir,
-            "DROP TABLE scan_refs; DROP TABLE scan_texts; DROP TABLE scan_hosts; DROP TABLE scans; DROP TABLE agents; DROP TABLE proposals; DROP TABLE sudo_secrets; PRAGMA user_version = 1",
+            &format!(
+                "{AS_SCHEMA_4} {AS_SCHEMA_3} DROP TABLE agents; DROP TABLE proposals; DROP TABLE sudo_secrets; PRAGMA user_version = 1"
+            ),
         )
     };
     let (vault, store, dir) = reopened(world, older).await.unwrap();

@@ -1,8 +1,12 @@
 //! The root key's file: who may have it, what it may be.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 
 use super::*;
+use crate::fault::Fault;
+use crate::vault::envelope::KEY;
+use crate::vault::root::refuse_environment;
 
 fn there() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -107,4 +111,37 @@ fn the_environment_is_refused() {
     assert_eq!(e.hint().unwrap(), "unset KEYWARD_ROOT_KEY");
     refuse_environment(["PATH", "KEYWARD_HOME"]).unwrap();
     refuse_environment(Vec::<std::ffi::OsString>::new()).unwrap();
+}
+
+#[test]
+fn a_file_is_there_whole_or_not_at_all() {
+    let (_dir, path) = there();
+    let fresh = path.with_file_name("root.key.new");
+    create(&path).unwrap();
+    assert!(!fresh.exists());
+    std::fs::remove_file(&path).unwrap();
+    // What a power cut left of a start before this one is in nobody's way, and nothing is read from it.
+    std::fs::write(&fresh, "keyward-root-key-1 half").unwrap();
+    assert!(!exists(&path).unwrap());
+    let made = create(&path).unwrap();
+    assert_eq!(load(&path).unwrap(), made);
+    assert!(!fresh.exists());
+    // What lies in the place stays, and nothing is left beside it.
+    assert!(create(&path).is_err());
+    assert_eq!(load(&path).unwrap(), made);
+    assert!(!fresh.exists());
+}
+
+#[test]
+fn a_file_that_is_destroyed_is_overwritten_first() {
+    let (dir, path) = there();
+    create(&path).unwrap();
+    let other_name = dir.path().join("other");
+    std::fs::hard_link(&path, &other_name).unwrap();
+    destroy(&path).unwrap();
+    assert!(!path.exists());
+    let left = std::fs::read(&other_name).unwrap();
+    assert!(!left.is_empty() && left.iter().all(|b| *b == 0));
+    symlink(&other_name, &path).unwrap();
+    assert!(destroy(&path).is_err(), "a link leads elsewhere");
 }

@@ -90,6 +90,36 @@ fn life(file: &[u8], passphrase: Option<&[u8]>) -> envelope::Bytes {
     raw.bytes
 }
 
+/// The same key as PuTTY keeps it.
+fn putty_file(kind: &str, passphrase: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p"), passphrase).unwrap();
+    let args =
+        ["-q", "-t", kind, "-o", "k", "--new-passphrase", "p", "--random-device", "/dev/urandom", "--ppk-param", "memory=64,passes=1"];
+    assert!(std::process::Command::new("puttygen").args(args).current_dir(dir.path()).status().unwrap().success());
+    std::fs::read(dir.path().join("k")).unwrap()
+}
+
+#[test]
+fn no_piece_of_a_putty_key_or_its_passphrase_is_left_on_the_stack() {
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        for passphrase in ["", "correct horse battery staple"] {
+            let file = putty_file(kind, passphrase);
+            on_a_keepers_stack(move || {
+                let given = (!passphrase.is_empty()).then_some(passphrase.as_bytes());
+                paint();
+                let raw = contained(|| life(&file, given)).unwrap();
+                let depth = LOOK - below().iter().take_while(|b| **b == PAINT).count();
+                assert!(depth * 2 < DEPTH, "{kind}: {depth} bytes deep");
+                let left = pieces(&raw);
+                let raw = wiped(|| life(&file, given)).unwrap();
+                assert_eq!(pieces(&raw), 0, "{kind}: {left} before");
+                assert!(passphrase.is_empty() || pieces(passphrase.as_bytes()) == 0, "{kind}");
+            });
+        }
+    }
+}
+
 #[test]
 fn no_piece_of_a_key_is_left_on_the_stack_and_no_work_goes_deeper_than_what_is_wiped() {
     for (kind, bits) in [("ed25519", "256"), ("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521"), ("rsa", "2048")] {

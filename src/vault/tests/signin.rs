@@ -57,7 +57,7 @@ impl World {
     async fn signer(&self, id: CredentialId) -> Signer {
         match self.lease(id).await.unwrap().into_means() {
             crate::vault::Means::Key(signer) => signer,
-            crate::vault::Means::Password(_) => panic!("a password"),
+            crate::vault::Means::Password(_) | crate::vault::Means::Either(..) => panic!("a password"),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::store::sudo;
 use crate::vault::{Held, MAX_SUDO_PASSWORD, PasswordFault, Sudo, SudoLease, Tampering};
 
 impl World {
-    async fn held(&self, id: CredentialId) -> Held {
+    pub(in crate::vault) async fn held(&self, id: CredentialId) -> Held {
         let read = move |c: &rusqlite::Connection| -> Result<Held, store::Error> {
             let row = credentials::row(c, id)?.unwrap();
             let kek = credentials::kek(c, &row.meta.scope, row.kek_version)?;
@@ -259,7 +259,8 @@ async fn what_sudo_does_not_read_as_one_line_is_refused() {
 #[tokio::test]
 async fn an_older_database_still_holds() {
     let (world, id) = with_key().await;
-    world.tamper("DROP TABLE scan_refs; DROP TABLE scan_texts; DROP TABLE scan_hosts; DROP TABLE scans; DROP TABLE sudo_secrets; PRAGMA user_version = 2").await;
+    world.change(|c| Ok(c.execute("DELETE FROM secret_changes", [])?)).await;
+    world.tamper(format!("{AS_SCHEMA_4} {AS_SCHEMA_3} DROP TABLE sudo_secrets; PRAGMA user_version = 2")).await;
     world.vault.close();
     world.store.close();
     let store = open_store(world.dir.path());

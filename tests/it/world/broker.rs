@@ -66,8 +66,10 @@ impl Broker {
 
     /// Writes the configuration with these further lines; the broker reads it at its next start or at SIGHUP.
     pub(crate) fn configure(&self, lines: &str) {
+        // A table is written once: what is said of the vault goes with the root key.
+        let (vault, lines) = lines.strip_prefix("[vault]\n").map_or(("", lines), |rest| rest.split_once("\n\n").unwrap_or((rest, "")));
         let text = format!(
-            "[vault]\nroot_key = \"{}\"\n\n[store]\nreserve = \"{}\"\n\n[daemon]\ndrain = \"1s\"\n\n{lines}\n",
+            "[vault]\nroot_key = \"{}\"\n{vault}\n\n[store]\nreserve = \"{}\"\n\n[daemon]\ndrain = \"1s\"\n\n{lines}\n",
             self.root_key().display(),
             self.settings.reserve
         );

@@ -16,6 +16,7 @@ pub(crate) mod sshd;
 pub(crate) mod targets;
 pub(crate) mod terminal;
 pub(crate) mod tmux;
+pub(crate) mod vault;
 
 pub(crate) use agent::Agent;
 pub(crate) use broker::Broker;

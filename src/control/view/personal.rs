@@ -1,0 +1,21 @@
+//! What verbs about sealed personal credentials answer. A recovery code stands in an answer once, and nowhere else.
+
+use super::*;
+
+view! {
+    /// A scope that was sealed, or a slot that was added. `code` is there once, when it was made.
+    SealedScopeView {
+        slots: Vec<SlotView>,
+        recovery_code: Option<String>,
+    }
+}
+
+view! {
+    /// A slot of a sealed scope.
+    SlotView {
+        id: SlotId,
+        kind: String,
+        fingerprint: Option<String>,
+        created_at: Time,
+    }
+}

@@ -1,0 +1,271 @@
+//! What people have in OpenSSH's files, brought over: the plan first, then ordinary verbs, and nothing twice.
+
+use std::path::{Path, PathBuf};
+
+use crate::world::account::NAME;
+use crate::world::broker::{Settings, scan};
+use crate::world::keys::Key;
+use crate::world::process::command;
+use crate::world::terminal::Terminal;
+use crate::world::{Outcome, Scene, Sshd, run};
+
+/// Alice, the owner, a host and a broker that knows none.
+fn scene() -> Scene {
+    Scene::bare(Settings::default(), None)
+}
+
+/// A folder of the person who runs the local program.
+fn ssh_folder(scene: &Scene) -> PathBuf {
+    scene.dir().join("broker/person/.ssh")
+}
+
+fn port(host: &Sshd) -> u16 {
+    host.address().rsplit(':').next().unwrap().parse().unwrap()
+}
+
+/// What `ssh-keyscan` writes about a host, as known_hosts has it.
+fn known(host: &Sshd) -> String {
+    scan(port(host)).iter().map(|key| format!("[127.0.0.1]:{} {key}\n", port(host))).collect()
+}
+
+/// Hashes the names in a file.
+fn hash(file: &Path) {
+    let mut keygen = command("ssh-keygen");
+    keygen.args(["-q", "-H", "-f"]).arg(file);
+    run(keygen, "").ok();
+    assert!(std::fs::read_to_string(file).unwrap().starts_with("|1|"));
+}
+
+/// The same key in PuTTY's format.
+fn putty(key: &Key, to: &Path, passphrase: &str) {
+    let words = to.with_extension("words");
+    std::fs::write(&words, passphrase).unwrap();
+    let mut puttygen = command("puttygen");
+    puttygen.arg(&key.path).args(["-O", "private", "--random-device", "/dev/urandom", "--ppk-param", "memory=1024,passes=1", "-o"]);
+    puttygen.arg(to).arg("--new-passphrase").arg(&words);
+    run(puttygen, "").ok();
+}
+
+fn signs_in(scene: &Scene, host: &str, account: &str) {
+    let outcome = run(scene.owner.ssh(&["-l", host, "through", "id -un"]), "").ok();
+    assert_eq!(outcome.text(), format!("{account}\n"), "{host}");
+}
+
+fn events(scene: &Scene, name: &str) -> usize {
+    scene.broker.audit().iter().filter(|e| e["event"] == name).count()
+}
+
+#[track_caller]
+fn done(outcome: Outcome, status: i32) -> (String, String) {
+    assert_eq!(outcome.status, Some(status), "{outcome:?}");
+    (outcome.text(), outcome.errors())
+}
+
+#[test]
+fn hosts_and_keys_of_an_ssh_config_sign_in_and_a_second_run_adds_nothing() {
+    let scene = scene();
+    let folder = ssh_folder(&scene);
+    let key = Key::new(scene.dir().join("putty"));
+    let other = scene.another_host("other", &[&key]);
+    putty(&key, &folder.join("putty.ppk"), "");
+    std::fs::write(folder.join("known_hosts"), format!("{}{}", known(&scene.host), known(&other))).unwrap();
+    hash(&folder.join("known_hosts"));
+    std::fs::create_dir(folder.join("conf.d")).unwrap();
+    std::fs::write(folder.join("config"), format!("Include conf.d/*.conf\nHost web-*\n  User {NAME}\nHost *\n  HostName 127.0.0.1\n"))
+        .unwrap();
+    let first = format!("Host web-1\n  Port {}\n  IdentityFile {}\n", port(&scene.host), scene.deploy.path.display());
+    std::fs::write(folder.join("conf.d/1.conf"), first).unwrap();
+    let second = format!("Host web-2 root/2\n  Port {}\n  IdentityFile ~/.ssh/putty.ppk\n  ProxyJump nowhere\n", port(&other));
+    std::fs::write(folder.join("conf.d/2.conf"), second).unwrap();
+
+    // Nobody is there to be asked: the plan, and nothing else.
+    let (plan, errors) = done(scene.broker.verb(&["import", "ssh-config"]), 1);
+    assert!(plan.contains("web-1") && plan.contains("root-2 (root/2)") && plan.contains("ProxyJump nowhere is not taken over"), "{plan}");
+    assert!(errors.contains("--yes") && scene.broker.json(&["host", "list"]).as_array().unwrap().is_empty(), "{errors}");
+    scene.broker.does(&["import", "ssh-config", "--dry-run"]);
+    let plan = scene.broker.json(&["import", "ssh-config"]);
+    assert_eq!(plan["hosts"][0]["host_keys"].as_array().unwrap().len(), 1, "{plan}");
+    assert_eq!(events(&scene, "host.added") + events(&scene, "credential.added"), 0);
+
+    scene.broker.does(&["import", "ssh-config", "--yes"]);
+    scene.grant("root", "*");
+    signs_in(&scene, "web-1", NAME);
+    signs_in(&scene, "web-2", NAME);
+    signs_in(&scene, "root-2", "root");
+    let credentials = scene.broker.json(&["credential", "list"]);
+    let names: Vec<&str> = credentials.as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["deploy", "putty", "putty-root"], "one credential for each key and account");
+    assert!(credentials.as_array().unwrap().iter().all(|c| c["scope"] == "personal"), "{credentials}");
+    let told = (events(&scene, "host.added"), events(&scene, "credential.added"), events(&scene, "credential.attached"));
+    assert_eq!(told, (3, 3, 3));
+
+    // The second time there is nothing to do, and nothing is done.
+    let (_, errors) = done(scene.broker.verb(&["import", "ssh-config", "--yes"]), 0);
+    assert!(errors.contains("nothing to bring over"), "{errors}");
+    assert_eq!((events(&scene, "host.added"), events(&scene, "credential.added"), events(&scene, "credential.attached")), told);
+}
+
+#[test]
+fn what_is_there_is_not_overwritten() {
+    let scene = scene();
+    let folder = ssh_folder(&scene);
+    let broker = &scene.broker;
+    // The name is another machine's, the credential's name another account's, and the third host has a choice already.
+    broker.does(&["host", "add", "web-1", "127.0.0.9:22"]);
+    broker.does_with(&["credential", "add", "deploy", "--username", "somebody", "--password"], "s3cret of somebody");
+    broker.does(&["host", "add", "web-3", &scene.host.address(), "--host-key", &scene.host.host_key.public]);
+    broker.does(&["credential", "attach", "deploy", "--host", "web-3", "--mine"]);
+    let before = broker.json(&["host", "show", "web-1"]);
+    let block =
+        format!("  HostName 127.0.0.1\n  Port {}\n  User {NAME}\n  IdentityFile {}\n", port(&scene.host), scene.deploy.path.display());
+    std::fs::write(folder.join("config"), format!("Host web-1 alice\n{block}Host web-3\n{block}")).unwrap();
+    std::fs::write(folder.join("known_hosts"), known(&scene.host)).unwrap();
+    broker.does(&["import", "ssh-config", "--yes"]);
+    assert_eq!(broker.json(&["host", "show", "web-1"]), before);
+    assert_eq!(broker.json(&["host", "show", "web-3"])["my_credential"], "deploy", "the choice stays");
+    let credential = broker.json(&["credential", "show", "deploy"]);
+    assert_eq!((credential["username"].as_str(), credential["kind"].as_str()), (Some("somebody"), Some("password")));
+    scene.grant("root", "*");
+    signs_in(&scene, "web-1-2", NAME);
+    // A person's name is not a host's.
+    signs_in(&scene, "alice-2", NAME);
+    let hosts = broker.json(&["host", "list"]).as_array().unwrap().len();
+    broker.does(&["import", "ssh-config", "--yes"]);
+    assert_eq!(broker.json(&["host", "list"]).as_array().unwrap().len(), hosts);
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_and_nobody_there_leaves_the_key_out() {
+    let scene = scene();
+    let folder = ssh_folder(&scene);
+    putty(&scene.deploy, &folder.join("locked.ppk"), "correct horse");
+    std::fs::write(folder.join("known_hosts"), known(&scene.host)).unwrap();
+    let block =
+        |user: &str| format!("  HostName 127.0.0.1\n  Port {}\n  User {user}\n  IdentityFile ~/.ssh/locked.ppk\n", port(&scene.host));
+    std::fs::write(folder.join("config"), format!("Host web-1\n{}Host web-2\n{}", block(NAME), block("root"))).unwrap();
+
+    let (_, errors) = done(scene.broker.verb(&["import", "ssh-config", "--yes"]), 1);
+    assert!(errors.contains("it has a passphrase") && errors.contains("keyward credential add locked --username"), "{errors}");
+    assert_eq!(events(&scene, "credential.added"), 0);
+
+    let mut terminal = Terminal::start(&scene.broker.command(&["import", "ssh-config"]), 50, 250);
+    terminal.until("[y/N]");
+    terminal.write("y\r");
+    terminal.until("passphrase of");
+    terminal.write("wrong horse\r");
+    terminal.until("does not open the private key");
+    terminal.until("passphrase of");
+    terminal.write("correct horse\r");
+    let (status, screen) = terminal.end();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert_eq!(screen.matches("passphrase of").count(), 2, "the second account does not ask again: {screen}");
+    assert!(!screen.contains("correct horse"), "{screen}");
+    scene.grant("root", "*");
+    signs_in(&scene, "web-1", NAME);
+    signs_in(&scene, "web-2", "root");
+}
+
+#[test]
+fn a_configuration_that_others_can_write_is_not_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = scene();
+    let config = ssh_folder(&scene).join("config");
+    std::fs::write(&config, "Host a\n").unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(scene.broker.refuses(&["import", "ssh-config", "--yes"]).contains("others can write it"));
+    std::fs::remove_file(&config).unwrap();
+    assert!(scene.broker.refuses(&["import", "ssh-config"]).contains("cannot be read"));
+    // Over ssh there are no files of the person's to read.
+    let refused = scene.owner.verb("root", "import ssh-config", "");
+    assert_eq!(refused.status, Some(2), "{refused:?}");
+}
+
+#[test]
+fn known_hosts_pins_what_is_missing_and_hosts_connect() {
+    let scene = scene();
+    let broker = &scene.broker;
+    broker.does_with(&["credential", "add", "deploy", "--scope", "workspace", "--username", NAME, "--key", "-"], scene.deploy.private());
+    broker.does(&["host", "add", "web-1", &scene.host.address(), "--credential", "deploy"]);
+    scene.grant("alice", "web-1");
+    let file = ssh_folder(&scene).join("known_hosts");
+    std::fs::write(&file, known(&scene.host)).unwrap();
+    hash(&file);
+    let pins = || broker.json(&["host", "show", "web-1"])["host_keys"].as_array().unwrap().clone();
+
+    let (plan, errors) = done(broker.verb(&["import", "known-hosts"]), 1);
+    assert!(plan.contains(&scene.host.host_key.fingerprint) && errors.contains("nobody is there to be asked"), "{plan}{errors}");
+    broker.does(&["import", "known-hosts", "--dry-run"]);
+    assert!(pins().is_empty() && events(&scene, "host.key_pinned") == 0);
+
+    // On a terminal the plan is shown, and done once somebody says so.
+    let mut terminal = Terminal::start(&broker.command(&["import", "known-hosts"]), 40, 200);
+    terminal.until("pin this key? [y/N]");
+    terminal.write("n\r");
+    assert_eq!(terminal.end().0.code(), Some(1));
+    assert!(pins().is_empty());
+    let mut terminal = Terminal::start(&broker.command(&["import", "known-hosts"]), 40, 200);
+    terminal.until("pin this key? [y/N]");
+    terminal.write("y\r");
+    let (status, screen) = terminal.end();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert_eq!((pins().len(), pins()[0]["source"].as_str()), (1, Some("known_hosts")));
+    let pinned = broker.audit().into_iter().find(|e| e["event"] == "host.key_pinned").expect("the pin is recorded");
+    assert!(pinned.to_string().contains("known_hosts") && pinned["actor"] == "root", "{pinned}");
+    let outcome = run(scene.alice.ssh(&["through", "id -un"]), "").ok();
+    assert_eq!(outcome.text(), format!("{NAME}\n"), "the credential followed the pin");
+    let (_, errors) = done(broker.verb(&["import", "known-hosts", "--yes"]), 0);
+    assert!(errors.contains("no key is missing"), "{errors}");
+    assert_eq!(events(&scene, "host.key_pinned"), 1);
+}
+
+#[test]
+fn a_pin_is_never_replaced_and_revoked_keys_are_told() {
+    let scene = scene();
+    let broker = &scene.broker;
+    broker.does(&["host", "add", "web-1", &scene.host.address(), "--host-key", &scene.host.host_key.public]);
+    broker.does(&["host", "add", "web-2", "127.0.0.2:22"]);
+    let before = broker.json(&["host", "show", "web-1"]);
+    let (other, own) = (&scene.deploy.public, &scene.host.host_key.public);
+    let at = format!("[127.0.0.1]:{}", port(&scene.host));
+    let text = format!(
+        "{at} {other}\nnonsense\n@revoked {at} {own}\n@revoked * {other}\n127.0.0.2 {other}\n@cert-authority * {own}\nsomewhere {own}\n127.0.0.3 {own}\n"
+    );
+    let text = [text.as_bytes(), b"caf\xe9 x\n"].concat();
+    let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--yes"], text.clone()), 0);
+    assert!(errors.contains("no key is missing"), "{errors}");
+    assert!(errors.contains(&format!("line 3 revokes {}, which is PINNED for web-1", scene.host.host_key.fingerprint)), "{errors}");
+    assert!(errors.contains("line 2, 9") && errors.contains("certificate authorities"), "{errors}");
+    assert_eq!(broker.json(&["host", "show", "web-1"]), before);
+    assert!(broker.json(&["host", "show", "web-2"])["host_keys"].as_array().unwrap().is_empty(), "a revoked key is no pin");
+    // Not revoked, but another than the pin.
+    let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--yes"], format!("{at} {other}\n")), 0);
+    assert!(errors.contains("is left:") && errors.contains("host trust web-1"), "{errors}");
+    assert_eq!(broker.json(&["host", "show", "web-1"]), before);
+    assert_eq!(events(&scene, "host.edited"), 0);
+    // Hosts are added where that is wanted, under names that are free.
+    let view = broker.json(&["import", "known-hosts", "-", "--add-hosts", "--dry-run"]);
+    assert_eq!(view["steps"].as_array().unwrap().len(), 0);
+    broker.does_with(
+        &["import", "known-hosts", "-", "--add-hosts", "--yes"],
+        format!("alice,127.0.0.7 {own}\n[alice]:2222 {other}\n127.0.0.7 {own}\n"),
+    );
+    assert_eq!(broker.json(&["host", "show", "alice-2"])["address"], "alice");
+    assert_eq!(broker.json(&["host", "show", "alice-3"])["port"], 2222);
+    assert_eq!(broker.json(&["host", "list"]).as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn over_ssh_the_same_verb_has_the_same_rights() {
+    let scene = scene();
+    scene.broker.does(&["host", "add", "web-1", &scene.host.address()]);
+    let text = known(&scene.host);
+    let refused = scene.alice.verb("alice", "import known-hosts - --yes", text.clone());
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert_eq!(events(&scene, "verb.refused"), 1);
+    let asked = scene.owner.verb("root", "import known-hosts", text.clone());
+    assert_eq!((asked.status, events(&scene, "host.key_pinned")), (Some(1), 0), "{asked:?}");
+    scene.owner.verb("root", "import known-hosts --yes", text).ok();
+    assert_eq!(events(&scene, "host.key_pinned"), 1);
+    let long = scene.owner.verb("root", "import known-hosts - --yes", vec![b'\n'; 1024 * 1024 + 1]);
+    assert!(long.status == Some(1) && long.errors().contains("longer than"), "{long:?}");
+}
