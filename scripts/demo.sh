@@ -77,6 +77,7 @@ ListenAddress 127.0.0.1
 HostKey $work/host_key
 PidFile $work/sshd.pid
 AuthorizedKeysFile $work/authorized_keys
+TrustedUserCAKeys $work/user_ca.pub
 AuthenticationMethods publickey
 PermitRootLogin prohibit-password
 StrictModes no
@@ -206,7 +207,27 @@ say "For the host it was one sign-in with one lease, like a person's, and it is 
 run "keyward audit list --user alice --limit 9"
 [ "$(keyward audit list --user alice --limit 9 | grep -c lease.opened)" = 1 ]
 
-chapter "7. What the broker saw"
+chapter "7. A credential's life"
+say "A key that nobody ever had in a file: it is made in the vault, and only the public half comes out."
+run "keyward credential generate spare --username $me --scope workspace"
+say "Better still, none that lasts: the host trusts the workspace's authority once, and each sign-in gets a certificate of its own."
+run "keyward ca create"
+run "keyward ca public-key >user_ca.pub"
+run "keyward credential add brief --username $me --certificate"
+run "keyward credential test brief --host web-1"
+run "keyward credential attach brief --host web-1"
+run "ssh -F ssh_config -i alice web-1@127.0.0.1 'echo signed in, and the certificate is over in two minutes'"
+say "The host's own log names the session and the person:"
+run "grep -o 'ID \"*keyward [^)]*' sshd.log | tail -n 1"
+run "keyward credential attach deploy --host web-1"
+run "keyward credential delete brief --yes"
+say "New keys for everything in the vault, the root key too. Nobody is interrupted; what was read under the old ones is wrapped anew."
+run "keyward vault rotate --root"
+say "A copy that can be put back: it holds no deleted row and never the root key."
+run "keyward backup copy.db"
+run "keyward credential list"
+
+chapter "8. What the broker saw"
 ssh -F ssh_config -i alice web-1@127.0.0.1 'echo open; sleep 60' >held.out 2>held.log &
 held_pid=$!
 started+=("$held_pid")
@@ -238,7 +259,7 @@ refused "keyward --home forged audit verify"
 kill "$forged_pid"
 wait "$forged_pid" 2>/dev/null || :
 
-chapter "8. What is left of the secrets in the daemon"
+chapter "9. What is left of the secrets in the daemon"
 say "All its memory is searched for pieces of the key that just signed in and of the password. The control must be found."
 if [ -r "/proc/$broker_pid/mem" ]; then reader=''; elif command -v sudo >/dev/null; then reader='sudo '; else reader=none; fi
 if [ "$reader" = none ]; then
@@ -247,7 +268,7 @@ else
     run "$reader$repository/scripts/scan-memory.py $broker_pid --control $control planted/deploy planted/database"
 fi
 
-chapter "9. The end"
+chapter "10. The end"
 say "The owner ends Alice's session; then the broker stops in order."
 session=$(keyward session list --live --json | grep -o 'ses_[0-9a-zA-Z]*' | head -n 1)
 run "keyward session end $session"
