@@ -203,7 +203,9 @@ impl Sources {
                 Kind::Exec(exec) => open.run(exec, &wish.reference, what).await.map_err(|why| (Step::Run, why)),
             }
         });
-        Ok(Secret::from_zeroizing(text.await?))
+        let text = text.await;
+        overwrite_stack();
+        Ok(Secret::from_zeroizing(text?))
     }
 
     /// Has a certificate signed for a public key. The answer is judged by whoever holds the key.
@@ -288,6 +290,14 @@ impl Open {
         let text = read?;
         if what == Fetched::Password && text.contains(&b'\n') { Err(Why::ManyLines) } else { Ok(text) }
     }
+}
+
+/// Overwrites the stack below: what was read, decrypted and taken apart for a secret leaves pieces of it there.
+#[inline(never)]
+fn overwrite_stack() {
+    let mut below = [0u8; 256 * 1024];
+    // The compiler must assume that somebody reads the zeros, so it has to write them.
+    std::hint::black_box(&mut below);
 }
 
 #[cfg(test)]
