@@ -1,10 +1,11 @@
 //! Asks for what must not be an argument: without echo on a terminal, else from standard input to its end, unbuffered.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::fail::{Exit, Failure};
@@ -14,6 +15,7 @@ use crate::secret::{MAX_SECRET, Secret};
 
 /// The longest text that is read from a file or standard input.
 const MAX_TEXT: u64 = 4 * 1024 * 1024;
+const CTRL_C: u8 = 3;
 
 /// Whether somebody sits at standard input.
 pub(super) fn is_terminal() -> bool {
@@ -134,7 +136,67 @@ pub(super) fn hidden(prompt: &str) -> Result<Secret, Failure> {
 }
 
 pub(super) fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
-    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|e| unreadable("the terminal", &e))
+    let typed = Quiet::start().and_then(|quiet| {
+        let config = rpassword::ConfigBuilder::new().input_reader(quiet.keyboard()?).output_discard().build();
+        (&quiet.terminal).write_all(prompt.as_bytes())?;
+        let typed = rpassword::read_password_with_config(config).map(Zeroizing::new);
+        (&quiet.terminal).write_all(b"\n")?;
+        typed
+    });
+    typed.map_err(|e| match e.kind() {
+        io::ErrorKind::Interrupted => {
+            // The terminal is as it was. Now the process ends as any other does of Ctrl-C.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT);
+            Failure::new(Exit::Failed, "interrupted", "run the command again")
+        }
+        _ => unreadable("the terminal", &e),
+    })
+}
+
+/// The terminal while a secret is typed. Nothing is shown from before the question stands there, so that whoever types (or pastes)
+/// fast is not shown either; and it is as it was whatever happens.
+struct Quiet {
+    terminal: File,
+    before: Termios,
+}
+
+impl Quiet {
+    fn start() -> io::Result<Self> {
+        let terminal = File::options().read(true).write(true).open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut quiet = before.clone();
+        // Ctrl-C comes as a character, so that the terminal is given back first.
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(&terminal, OptionalActions::Now, &quiet)?;
+        Ok(Self { terminal, before })
+    }
+
+    fn keyboard(&self) -> io::Result<Keyboard> {
+        self.terminal.try_clone().map(Keyboard)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+/// What is typed, character by character; Ctrl-C is an error.
+struct Keyboard(File);
+
+impl Read for Keyboard {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = loop {
+            match self.0.read(into) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        if n > 0 && into.first() == Some(&CTRL_C) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(n) }
+    }
 }
 
 /// Takes the text's own buffer: nothing is copied.

@@ -166,6 +166,24 @@ fn a_passphrase_is_asked_for_once_and_nobody_there_leaves_the_key_out() {
 }
 
 #[test]
+fn a_question_for_a_secret_gives_the_terminal_back_when_it_is_interrupted() {
+    let scene = scene();
+    let verb = scene.broker.command(&["credential", "add", "pw", "--username", NAME, "--password"]);
+    let words: Vec<_> = std::iter::once(verb.get_program()).chain(verb.get_args()).collect();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "trap : INT; \"$@\"; echo \"ended: $?\"; stty -a", "sh"]).args(words);
+    shell.envs(verb.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let mut terminal = Terminal::start(&shell, 24, 200);
+    terminal.until("password of pw:");
+    terminal.write("half a sec\u{3}");
+    let (_, screen) = terminal.end();
+    assert!(screen.contains("ended: 130"), "{screen}");
+    assert!([" echo ", " icanon", "isig "].iter().all(|mode| screen.contains(mode)), "{screen}");
+    assert!(!screen.contains("half a sec"), "{screen}");
+    assert_eq!(events(&scene, "credential.added"), 0);
+}
+
+#[test]
 fn a_configuration_that_others_can_write_is_not_read() {
     use std::os::unix::fs::PermissionsExt;
     let scene = scene();
