@@ -30,21 +30,12 @@ impl Secret {
     /// # Errors
     /// `InvalidData` if more than [`MAX_SECRET`] bytes come; else what `from` returns.
     pub fn read_to_end(mut from: impl Read) -> io::Result<Self> {
-        let mut held = Zeroizing::new(vec![0u8; MAX_SECRET + 1]);
-        let mut filled = 0;
-        while let Some(rest) = held.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match from.read(rest) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        if filled > MAX_SECRET {
+        let held = read_at_most(&mut from, MAX_SECRET + 1)?;
+        if held.len() > MAX_SECRET {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than 64 KiB"));
         }
-        let mut exact = Vec::with_capacity(filled);
-        exact.extend_from_slice(held.get(..filled).unwrap_or_default());
+        let mut exact = Vec::with_capacity(held.len());
+        exact.extend_from_slice(&held);
         Ok(Self::new(exact))
     }
 
@@ -101,6 +92,25 @@ impl Secret {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Reads until the end or `most` bytes, unbuffered, into one buffer that never grows and is wiped.
+///
+/// # Errors
+/// What `from` returns.
+pub fn read_at_most(from: &mut impl Read, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut held = Zeroizing::new(vec![0u8; most]);
+    let mut filled = 0;
+    while let Some(rest) = held.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match from.read(rest) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    held.truncate(filled);
+    Ok(held)
 }
 
 impl fmt::Debug for Secret {

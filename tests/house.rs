@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     // 0 ground: nouns, no I/O
     ("secret", &[]),
+    ("scrub", &[]),
     ("fault", &[]),
     ("clock", &[]),
     ("model", &["clock"]),
@@ -33,8 +34,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("audit", &["clock", "fault", "model", "store"]),
     ("authn", &["audit", "clock", "model", "store"]),
     // 3 strongroom
-    ("vault", &["audit", "authz", "clock", "fault", "masking", "model", "secret", "store"]),
-    ("sources", &["fault", "masking", "model", "secret"]),
+    ("vault", &["audit", "authz", "clock", "fault", "masking", "model", "scrub", "secret", "store"]),
+    ("sources", &["fault", "masking", "model", "scrub", "secret"]),
     ("custody", &["audit", "authn", "authz", "clock", "fault", "model", "secret", "sources", "store", "vault"]),
     // 4 wires: strangers to each other
     ("buffer", &[]),
@@ -63,7 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("rotation", &["audit", "clock", "custody", "fault", "model", "sessions", "store"]),
+    ("rotation", &["audit", "clock", "custody", "fault", "model", "probes", "sessions", "store"]),
     // 7 counter
     (
         "control",

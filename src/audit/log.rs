@@ -128,19 +128,7 @@ impl Log {
         T: Send + 'static,
         E: From<store::Error> + Send + 'static,
     {
-        let clock = self.clock.clone();
-        let (subject, seq) = self
-            .store
-            .change(move |c| -> Result<(T, u64), E> {
-                let (subject, events) = change(c)?;
-                let mut seq = 0;
-                for event in &events {
-                    seq = append(c, &clock, event)?;
-                }
-                Ok((subject, seq))
-            })
-            .await?;
-        Ok(Audited { subject, seq })
+        self.change_then(change, |_| Ok(())).await
     }
 
     /// As [`Log::change`], with something to be done last in the transaction, when nothing can fail any more but the commit.

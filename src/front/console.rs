@@ -212,8 +212,7 @@ where
     if !screen.terminal {
         return Err(refused(print::not_agreed(&command), style));
     }
-    let answer = streams.line("do it? [y/N] ", true).await.map_err(|e| Unasked::from(e).into_stop(style))?;
-    if !matches!(answer.as_slice(), b"y" | b"Y" | b"yes" | b"Yes") {
+    if !yes(streams, "do it?", style).await? {
         return Err(refused(print::not_wanted(&command), style));
     }
     let reply = send(desk, caller, command.agreed(), Secrets::none(), streams, style, screen).await?;

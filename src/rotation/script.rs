@@ -5,6 +5,7 @@
 //! written in place: a copy beside it, with its owner and mode, takes its name when it is whole.
 
 use crate::model::Login;
+use crate::probes::quote;
 
 /// What is to become of `authorized_keys`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,11 +126,6 @@ pub fn command(signed_in: &Login, account: &Login) -> Result<String, String> {
         return Err(format!("as {signed_in} nothing can be written for {account}: sign in as {account} itself, or as root"));
     }
     Ok(format!("su -s /bin/sh -c 'sh -s' {name}"))
-}
-
-/// A text in quotes that sh takes off again.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

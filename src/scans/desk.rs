@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::pack::pack_json;
-use super::plan::{Kept, Osv, Plan, PlannedHost, Questions, Who, Wish, choose, hex};
+use super::plan::{Kept, Osv, Plan, PlannedHost, Questions, Who, Wish, choose};
 use super::result::{Known, checked, known, untouched};
 use super::run::{Progress, Run};
 use super::{Config, Error, ledger, profiles};
 use crate::advisories;
-use crate::audit::Log;
+use crate::audit::{Log, hex};
 use crate::clock::{Clock, Time};
 use crate::facts::{self, Change, Facts};
 use crate::model::{CheckState, Event, EventName, HostId, HostState, Name, RunState, ScanId, UserId};

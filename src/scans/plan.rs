@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::shown;
 use super::{Config, Error, profiles};
+use crate::audit::hex;
 use crate::authz;
 use crate::checks::{self, Policy};
 use crate::clock::Time;
@@ -168,11 +169,6 @@ pub fn frame() -> String {
     let sudo = [(false, true), (true, true), (false, false), (true, false)];
     let sudo: String = sudo.iter().map(|(terminal, password)| super::sudo::command(nonce, *terminal, *password) + "\n").collect();
     format!("{}{sudo}", crate::probes::script(nonce, &[]))
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Reads a selector.

@@ -308,7 +308,7 @@ impl Run {
             event = event.session(session);
         }
         if let Some(sha256) = &row.facts {
-            event = event.with("facts_sha256", super::plan::hex(sha256));
+            event = event.with("facts_sha256", crate::audit::hex(sha256));
         }
         match (&report.error, report.state) {
             (Some(why), HostState::Done) => event = event.because(why),

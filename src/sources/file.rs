@@ -2,7 +2,6 @@
 //! file of the broker's own account that nobody else can use. Read at each use, so that whoever rotates it is heard at once.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
 use super::error::Why;
+use crate::secret::read_at_most;
 
 /// The longest token or id, in bytes; batch tokens have some hundreds.
 const MOST: usize = 4096;
@@ -35,18 +35,8 @@ pub(super) fn line(path: &Path) -> Result<Zeroizing<Vec<u8>>, Why> {
     if found.mode() & 0o077 != 0 {
         return Err(Why::File("others may use the file of its token or id: chmod 600 it"));
     }
-    let mut held = Zeroizing::new(vec![0u8; MOST + 2]);
-    let mut filled = 0;
-    while let Some(rest) = held.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Why::File("the file of its token or id cannot be read")),
-        }
-    }
-    let text = held.get(..filled).unwrap_or_default();
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let held = read_at_most(&mut file, MOST + 2).map_err(|_| Why::File("the file of its token or id cannot be read"))?;
+    let text = held.strip_suffix(b"\n").unwrap_or(&held);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let fits = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
     if text.is_empty() || text.len() > MOST || !text.iter().all(fits) {

@@ -13,11 +13,11 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
-use zeroize::Zeroizing;
 
 use super::{Error, text};
 use crate::masking::Masker;
 use crate::model::printable;
+use crate::secret::read_at_most;
 use crate::vault::envelope::Bytes;
 
 /// How long the program may take.
@@ -202,18 +202,7 @@ fn listen(child: &mut Child, tell: &Sender<Heard>) -> io::Result<()> {
 
 /// Reads up to one byte more than may be printed, into one buffer that is wiped.
 fn read(mut from: impl Read) -> io::Result<Bytes> {
-    let mut held = Zeroizing::new(vec![0u8; MAX_OUTPUT + 1]);
-    let mut filled = 0;
-    while let Some(rest) = held.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    held.truncate(filled);
-    Ok(held)
+    read_at_most(&mut from, MAX_OUTPUT + 1)
 }
 
 /// Waits for the end of the output and of the program, in that order, until the deadline.

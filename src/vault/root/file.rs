@@ -2,14 +2,14 @@
 //! never replaces what is there.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, RenameFlags};
-use zeroize::Zeroizing;
 
 use super::{Error, text};
+use crate::secret::read_at_most;
 use crate::vault::envelope::Bytes;
 
 /// Longer than any root key file, wrapped or not; one byte more is enough to know that it is none.
@@ -42,20 +42,10 @@ pub(super) fn read(path: &Path, judge: fn(&Path, &Metadata, u32) -> Result<(), E
     };
     let found = file.metadata().map_err(failed)?;
     judge(path, &found, rustix::process::geteuid().as_raw())?;
-    let mut text = Zeroizing::new(vec![0u8; MOST]);
-    let mut filled = 0;
-    while let Some(rest) = text.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(failed(e)),
-        }
-    }
-    if filled == 0 {
+    let text = read_at_most(&mut file, MOST).map_err(failed)?;
+    if text.is_empty() {
         return Err(Error::Empty { path: path.to_owned() });
     }
-    text.truncate(filled);
     Ok(text)
 }
 
