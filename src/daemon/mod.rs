@@ -229,9 +229,11 @@ pub fn serve(options: ServeOptions) -> Result<(), Error> {
     if place::var("KEYWARD_ROOT_KEY").is_some() {
         return Err(Error::RootKeyInEnvironment);
     }
+    let late = harden::bind_now();
     harden::settle_allocator();
     harden::raise_file_limit();
-    let hardened = harden::harden();
+    let mut hardened = harden::harden();
+    hardened.extend(late);
     let home = home::Home::take(&options.home)?;
     let config_path = config::path(options.config.as_deref(), home.path());
     let mut config = config::load(config_path.as_deref())?;

@@ -49,6 +49,7 @@ pub fn root_key(work: RootKeyWork<'_>) -> Result<String, Failure> {
     if place::var(keys::VARIABLE).is_some() {
         return Err(Failure::of(&Error::RootKeyInEnvironment));
     }
+    super::harden::bind_now();
     super::harden::settle_allocator();
     super::harden::harden();
     let RootKeyWork { home, verb, ask, mut out } = work;

@@ -49,6 +49,7 @@ pub fn stopped(task: StoppedTask, ask: Ask<'_>, secret: AskSecret<'_>) -> Result
 }
 
 fn work(task: StoppedTask, ask: Ask<'_>, secret: AskSecret<'_>) -> Result<Vec<String>, Error> {
+    harden::bind_now();
     harden::settle_allocator();
     harden::harden();
     let home = home::Home::take(&task.home).map_err(|e| match e {

@@ -24,6 +24,7 @@ pub use http::Address;
 pub use remote::{Remote, Ticket};
 
 use crate::model::{Fetched, Field, Name, RefPath, Reference, Wish};
+use crate::scrub::{STACK, wiped, wiped_turns};
 use crate::secret::Secret;
 use remote::Progress;
 
@@ -203,9 +204,7 @@ impl Sources {
                 Kind::Exec(exec) => open.run(exec, &wish.reference, what).await.map_err(|why| (Step::Run, why)),
             }
         });
-        let text = text.await;
-        overwrite_stack();
-        Ok(Secret::from_zeroizing(text?))
+        Ok(Secret::from_zeroizing(text.await?))
     }
 
     /// Has a certificate signed for a public key. The answer is judged by whoever holds the key.
@@ -257,7 +256,8 @@ impl Open {
         };
         // A program is ended by its own thread, which tells the log what it said: that comes first.
         let patience = if matches!(self.source.kind, Kind::Exec(_)) { limit + LET_END } else { limit };
-        timeout(patience, placed).await.unwrap_or_else(|_| Err(failed(at.step(), Why::TimedOut(limit))))
+        // What is read, decrypted and taken apart leaves pieces on the stack.
+        timeout(patience, wiped_turns(placed)).await.unwrap_or_else(|_| Err(failed(at.step(), Why::TimedOut(limit))))
     }
 
     fn limit(&self) -> Duration {
@@ -283,21 +283,17 @@ impl Open {
             wanted,
         };
         let (tell, told) = oneshot::channel();
-        let work = move || drop(tell.send(exec::run(&run)));
-        std::thread::Builder::new().name("source-exec".to_owned()).spawn(work).map_err(|_| Why::NotStarted("no thread"))?;
+        let work = move || drop(tell.send(wiped(|| exec::run(&run)).unwrap_or(Err(Why::BrokeOff))));
+        std::thread::Builder::new()
+            .name("source-exec".to_owned())
+            .stack_size(STACK)
+            .spawn(work)
+            .map_err(|_| Why::NotStarted("no thread"))?;
         let read = told.await.unwrap_or(Err(Why::BrokeOff));
         drop(waiting);
         let text = read?;
         if what == Fetched::Password && text.contains(&b'\n') { Err(Why::ManyLines) } else { Ok(text) }
     }
-}
-
-/// Overwrites the stack below: what was read, decrypted and taken apart for a secret leaves pieces of it there.
-#[inline(never)]
-fn overwrite_stack() {
-    let mut below = [0u8; 256 * 1024];
-    // The compiler must assume that somebody reads the zeros, so it has to write them.
-    std::hint::black_box(&mut below);
 }
 
 #[cfg(test)]

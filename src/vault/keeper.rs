@@ -13,8 +13,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::Error;
 use super::ring::Ring;
 use super::root::Source;
-use super::scrub::{STACK, wiped};
 use crate::audit;
+use crate::scrub::{STACK, wiped};
 use crate::secret::Secret;
 use crate::store::StateSeal;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::Vault;
 use super::code;
 use super::crossing::Pair;
 use super::envelope::{self, Bytes};
@@ -12,9 +13,9 @@ use super::error::{Error, Tampering};
 use super::ring::{Ring, system};
 use super::scope::Opener;
 use super::slots::{self, AgentFault, Body, COST};
-use super::{Vault, scrub};
 use crate::clock::Time;
 use crate::model::{AgentAsk, Slot, SlotId, SlotKind, UserId};
+use crate::scrub;
 use crate::secret::Secret;
 use crate::store::slots::{Rekeyed, ScopeRows, SlotRow, scope_rows};
 use crate::store::{self, state};

@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{CREDENTIAL, Error, GivenUp, Program, Source, command, file, text};
+use crate::scrub;
 use crate::secret::Secret;
 use crate::vault::envelope::Bytes;
-use crate::vault::scrub;
 
 /// Reads the root key from its file in the directory of credentials.
 pub(super) fn load(path: &Path) -> Result<Bytes, Error> {

@@ -7,9 +7,9 @@ use std::path::Path;
 use aws_lc_rs::constant_time;
 
 use super::{Error, Source, file, text};
+use crate::scrub;
 use crate::secret::Secret;
 use crate::vault::envelope::{self, KEY};
-use crate::vault::scrub;
 
 /// What was done about the new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

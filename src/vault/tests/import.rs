@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::super::scrub;
 use super::*;
 use crate::model::KeyKind;
+use crate::scrub;
 
 fn run(dir: &Path, program: &str, args: &[&str]) {
     let done = Command::new(program).args(args).current_dir(dir).stdin(Stdio::null()).output().unwrap();

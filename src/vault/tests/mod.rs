@@ -5,6 +5,7 @@ mod lease;
 mod open;
 mod reborn;
 mod references;
+mod scrub;
 mod seal;
 mod signin;
 mod sudo;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::super::{import, scrub};
+use super::super::import;
 use super::*;
+use crate::scrub;
 
 fn run(dir: &Path, program: &str, args: &[&str]) {
     let done = Command::new(program).args(args).current_dir(dir).stdin(Stdio::null()).output().unwrap();
