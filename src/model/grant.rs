@@ -13,7 +13,7 @@ use crate::clock::Time;
 
 /// One thing that can be done on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
+#[repr(u16)]
 pub enum Action {
     /// An interactive shell.
     Shell = 1,
@@ -21,17 +21,33 @@ pub enum Action {
     Exec = 2,
     /// The SFTP subsystem; with `exec` not granted also `scp`'s and `rsync`'s commands stay refused.
     Sftp = 4,
-    /// Port forwarding.
-    Forward = 8,
+    /// Connections from the person's side to where the host can connect: `-L`, `-D`, `-W` (`direct-tcpip`, `direct-streamlocal`).
+    ForwardLocal = 8,
     /// An agent may propose commands.
     Propose = 16,
     /// Scan jobs.
     Scan = 32,
+    /// The host listens for the person: `-R` (`tcpip-forward`, `streamlocal-forward`).
+    ForwardRemote = 64,
+    /// The host may ask the person's agent to sign: `-A`.
+    ForwardAgent = 128,
+    /// The host may use the person's display: `-X`, `-Y`.
+    X11 = 256,
 }
 
 impl Action {
     /// All, in the order of the contract.
-    pub const ALL: [Self; 6] = [Self::Shell, Self::Exec, Self::Sftp, Self::Forward, Self::Propose, Self::Scan];
+    pub const ALL: [Self; 9] = [
+        Self::Shell,
+        Self::Exec,
+        Self::Sftp,
+        Self::ForwardLocal,
+        Self::ForwardRemote,
+        Self::ForwardAgent,
+        Self::X11,
+        Self::Propose,
+        Self::Scan,
+    ];
 
     /// The word.
     pub fn as_str(self) -> &'static str {
@@ -39,7 +55,10 @@ impl Action {
             Self::Shell => "shell",
             Self::Exec => "exec",
             Self::Sftp => "sftp",
-            Self::Forward => "forward",
+            Self::ForwardLocal => "forward-local",
+            Self::ForwardRemote => "forward-remote",
+            Self::ForwardAgent => "forward-agent",
+            Self::X11 => "x11",
             Self::Propose => "propose",
             Self::Scan => "scan",
         }
@@ -54,23 +73,25 @@ impl fmt::Display for Action {
 
 impl FromStr for Action {
     type Err = String;
+    /// The words of [`Action::as_str`], and `forward` for `forward-local`.
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.as_str() == text)
-            .ok_or_else(|| format!("`{}` is no action: shell, exec, sftp, forward, propose and scan are", printable(text, 40)))
+        let found = Self::ALL.into_iter().find(|a| a.as_str() == text).or((text == "forward").then_some(Self::ForwardLocal));
+        found.ok_or_else(|| {
+            let words = Self::ALL.map(Self::as_str).join(", ");
+            format!("`{}` is no action: {words} are", printable(text, 40))
+        })
     }
 }
 
 /// A set of actions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Actions(u8);
+pub struct Actions(u16);
 
 impl Actions {
     /// With `action` added.
     #[must_use]
     pub fn with(self, action: Action) -> Self {
-        Self(self.0 | action as u8)
+        Self(self.0 | action as u16)
     }
     /// What is in either.
     #[must_use]
@@ -79,7 +100,7 @@ impl Actions {
     }
     /// Whether `action` is in it.
     pub fn has(self, action: Action) -> bool {
-        self.0 & action as u8 != 0
+        self.0 & action as u16 != 0
     }
     /// Whether nothing is in it.
     pub fn is_empty(self) -> bool {

@@ -175,12 +175,19 @@ fn build(public: &PublicKey, login: &str, validity: Validity, order: &Order, aut
         if let Some(source) = order.source {
             certificate.critical_option("source-address", source.to_canonical().to_string())?;
         }
-        // What the broker never asks of a host (agent and X11 forwarding) is in no certificate.
+        // What is not granted is in no certificate, whatever is asked of the host.
         if order.reach.allows(Action::Shell) || order.reach.allows(Action::Exec) {
             certificate.extension("permit-pty", "")?;
         }
-        if order.reach.allows(Action::Forward) {
-            certificate.extension("permit-port-forwarding", "")?;
+        let extensions: [(&[Action], &str); 3] = [
+            (&[Action::ForwardLocal, Action::ForwardRemote], "permit-port-forwarding"),
+            (&[Action::ForwardAgent], "permit-agent-forwarding"),
+            (&[Action::X11], "permit-X11-forwarding"),
+        ];
+        for (actions, extension) in extensions {
+            if actions.iter().any(|action| order.reach.allows(*action)) {
+                certificate.extension(extension, "")?;
+            }
         }
         certificate.sign(&Authorised { pair: authority, public: signs.key_data().clone() })
     };

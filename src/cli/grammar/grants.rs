@@ -51,7 +51,7 @@ pub struct AddGrant {
     /// A host, a pattern of names, or a tag
     #[arg(long, value_name = "NAME|GLOB|tag:K=V")]
     hosts: HostPattern,
-    /// What: shell, exec, sftp, forward, propose, scan; with commas between
+    /// What: shell, exec, sftp, forward-local (or forward), forward-remote, forward-agent, x11, propose, scan; with commas between
     #[arg(long, value_name = "ACTIONS")]
     allow: Actions,
     /// Only these commands for exec, one a line, byte by byte: a file, or - for standard input

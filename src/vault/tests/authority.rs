@@ -143,6 +143,9 @@ async fn what_is_not_granted_is_not_in_a_certificate() {
         ("propose", &[]),
         ("exec", &["permit-pty"]),
         ("forward", &["permit-port-forwarding"]),
+        ("forward-remote", &["permit-port-forwarding"]),
+        ("forward-agent", &["permit-agent-forwarding"]),
+        ("x11", &["permit-X11-forwarding"]),
         ("shell,exec,sftp,forward,propose,scan", &["permit-port-forwarding", "permit-pty"]),
     ] {
         let (signer, _) = world.certify(id, allow, None).await.unwrap();
