@@ -4,8 +4,10 @@
 BENCH_QUICK=1 makes a short run whose figures only say that everything works. BENCH_ONLY=scan measures scans only, BENCH_ONLY=sessions
 everything else. What each figure means and what was measured: docs/performance.md.
 """
+import asyncio
 import datetime
 import json
+import multiprocessing
 import os
 import pathlib
 import platform
@@ -39,6 +41,10 @@ CROWD = 24 if QUICK else 200
 PARALLEL = 16
 SCANS = 1 if QUICK else 2
 SECONDS = 2 if QUICK else 10
+# The far link: half of its round trip each way, and what is sent over it.
+HALF_TRIP = 0.025
+FAR_VOLUME = (16 if QUICK else 256) * MIB
+FAR_ROUNDS = 1 if QUICK else 3
 LEGS = ("direct", "ProxyJump", "Keyward")
 GCM = "aes128-gcm@openssh.com"
 # The key exchange that Keyward and OpenSSH before 10 have in common; OpenSSH among themselves take a heavier one.
@@ -77,6 +83,40 @@ def progress(text):
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
+async def far_link(listening, port):
+    """Passes every connection on, each byte half a round trip after it came. Nothing else is changed: what is on the way is not bounded."""
+
+    async def pass_on(reader, writer):
+        loop, on_the_way = asyncio.get_running_loop(), asyncio.Queue()
+
+        async def read():
+            while data := await reader.read(1 << 20):
+                on_the_way.put_nowait((loop.time() + HALF_TRIP, data))
+            on_the_way.put_nowait((loop.time() + HALF_TRIP, b""))
+
+        reading = asyncio.ensure_future(read())
+        try:
+            while True:
+                due, data = await on_the_way.get()
+                await asyncio.sleep(due - loop.time())
+                if not data:
+                    break
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            reading.cancel()
+            writer.close()
+
+    async def come(reader, writer):
+        there = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+        await asyncio.gather(pass_on(reader, there[1]), pass_on(there[0], writer), return_exceptions=True)
+
+    server = await asyncio.start_server(come, sock=listening, limit=1 << 22)
+    await server.serve_forever()
+
+
 class World:
     """Two hosts, a jump host and a broker, each a process of its own, in one temporary folder."""
 
@@ -97,6 +137,7 @@ class World:
         """Starts the hosts and the broker that sessions are measured with."""
         self.hosts = {"gcm": self.sshd("host-gcm", f"Ciphers {GCM}"), "default": self.sshd("host-default")}
         self.jump = self.sshd("jump")
+        self.hosts["far"] = self.far(self.hosts["gcm"])
         self.broker()
         self.configs = {cipher: self.config(cipher) for cipher in self.hosts}
 
@@ -137,6 +178,16 @@ class World:
                 return {"port": port, "pid": process.pid}
         raise SystemExit(f"error: sshd does not start\n{(self.folder / f'{name}.log').read_text()}")
 
+    def far(self, host):
+        """The host once more, at the other end of a long link."""
+        listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        port = listening.getsockname()[1]
+        process = multiprocessing.get_context("fork").Process(
+            target=lambda: asyncio.run(far_link(listening, host["port"])), name="far link", daemon=True)
+        process.start()
+        listening.close()
+        return {"port": port, "pid": process.pid}
+
     def keyward(self, *words, home="home", **how):
         return self.call(BINARY, "--home", self.folder / home, *words, **how)
 
@@ -175,7 +226,7 @@ class World:
     def config(self, cipher):
         lines = [
             "Host *", "HostName 127.0.0.1", "IdentitiesOnly yes", f"IdentityFile {self.folder}/person", "StrictHostKeyChecking no",
-            "UserKnownHostsFile /dev/null", "LogLevel ERROR", "BatchMode yes", *([f"Ciphers {GCM}"] if cipher == "gcm" else []),
+            "UserKnownHostsFile /dev/null", "LogLevel ERROR", "BatchMode yes", *([f"Ciphers {GCM}"] if cipher != "default" else []),
             "Host direct", f"Port {self.hosts[cipher]['port']}",
             "Host jump", f"Port {self.jump['port']}",
             "Host ProxyJump", f"Port {self.hosts[cipher]['port']}", "ProxyJump jump",
@@ -389,12 +440,12 @@ def settled(pid):
         before = now
 
 
-def measure_volume(world, cipher, up):
+def measure_volume(world, cipher, up, volume=VOLUME, rounds=ROUNDS):
     """MiB/s from the first byte on, and the middle's processor seconds per GiB."""
     rates = {leg: [] for leg in LEGS}
     costs = {"ProxyJump": [], "Keyward": []}
-    command = f"date +%s.%N >&2; head -c {VOLUME} {'>/dev/null' if up else '/dev/zero'}; date +%s.%N >&2"
-    for _, leg in in_turns(ROUNDS):
+    command = f"date +%s.%N >&2; head -c {volume} {'>/dev/null' if up else '/dev/zero'}; date +%s.%N >&2"
+    for _, leg in in_turns(rounds):
         middle = {"Keyward": (world.broker_pid, False), "ProxyJump": (world.jump["pid"], True)}.get(leg)
         used = settled(middle[0]) if middle and middle[1] else cpu(middle[0]) if middle else 0
         source = open("/dev/zero", "rb") if up else subprocess.DEVNULL
@@ -402,11 +453,11 @@ def measure_volume(world, cipher, up):
             world.ssh(leg, command, cipher=cipher), stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True, timeout=300)
         end = time.time()
         first, last = map(float, done.stderr.split()[-2:])
-        rates[leg].append(VOLUME / MIB / ((last if up else end) - first))
+        rates[leg].append(volume / MIB / ((last if up else end) - first))
         if middle:
             time.sleep(0.1)
             after = settled(middle[0]) if middle[1] else cpu(middle[0])
-            costs[leg].append((after - used) / (VOLUME / (1024 * MIB)))
+            costs[leg].append((after - used) / (volume / (1024 * MIB)))
     return rates, costs
 
 
@@ -587,6 +638,13 @@ def sessions(row, compare, world):
             compare(
                 f"{way}, processor of the middle", "s/GiB", costs, "≤ 0.5" if goal else "",
                 (lambda v: v["Keyward"] <= 0.5) if goal else None)
+    for up in (False, True):
+        way = "upload" if up else "download"
+        progress(f"{way} of {FAR_VOLUME // MIB} MiB over 50 ms, {FAR_ROUNDS} times each")
+        rates, _ = measure_volume(world, "far", up, FAR_VOLUME, FAR_ROUNDS)
+        compare(
+            f"{way}, the host 50 ms away", "MiB/s", rates, "" if up else "≥ 3 × direct",
+            None if up else (lambda v: v["Keyward"] >= 3 * v["direct"]))
     progress(f"approvals, {APPROVALS} of them")
     decided, whole = measure_approval(world)
     middle = statistics.median(decided)

@@ -39,7 +39,7 @@ impl Default for Config {
             prompt_timeout: Duration::from_secs(120),
             keepalive_interval: Duration::from_secs(30),
             keepalive_max: 4,
-            window: 8 * 1024 * 1024,
+            window: 12 * 1024 * 1024,
             max_packet: 32 * 1024,
             certificate_source_address: true,
         }
