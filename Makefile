@@ -3,9 +3,11 @@
 
 CARGO ?= cargo
 DENY_VERSION := 0.20.2
+# How long each target is fuzzed.
+SECONDS ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test bench lint deny clean help prepare
+.PHONY: build demo test bench fuzz lint deny clean help prepare
 
 build: prepare ## Build the release binary: target/release/keyward
 	$(CARGO) build --release --locked
@@ -24,8 +26,13 @@ bench: build ## Measure against direct ssh and ProxyJump (BENCH_QUICK=1 for a sh
 	scripts/setup.sh sshd python
 	scripts/bench.py
 
+fuzz: prepare ## Fuzz each target for SECONDS=60, or only those of TARGETS="masking shown"
+	scripts/setup.sh fuzz
+	SECONDS_EACH=$(SECONDS) scripts/fuzz.sh $(TARGETS)
+
 lint: prepare ## Check format and lints
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --release --all-targets --locked -- --no-deps -D warnings
 
 deny: prepare ## Check licences, bans and sources of dependencies; advisories where their database can be reached

@@ -3,6 +3,7 @@
 #   scripts/setup.sh build     a C compiler and `patch`, for the libraries in C and the patched SSH library
 #   scripts/setup.sh sshd      OpenSSH's server and client, for the demo and the bench
 #   scripts/setup.sh python    Python 3, for the demo and the bench
+#   scripts/setup.sh fuzz      a C++ compiler, for libFuzzer
 # Several words do several things. What is there already is left as it is.
 set -eu
 
@@ -39,7 +40,10 @@ for what in "$@"; do
         fi
         ;;
     python) have python3 || want python3 ;;
-    *) fail "\`$what\` is nothing that can be set up" "build, sshd and python are" ;;
+    fuzz)
+        have c++ || want g++
+        ;;
+    *) fail "\`$what\` is nothing that can be set up" "build, sshd, python and fuzz are" ;;
     esac
 done
 

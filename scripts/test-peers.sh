@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs what tests/it and tests/memory talk to: OpenSSH's server and client,
-# dropbear, PuTTY, tmux, less, vi, pass with GnuPG, openssl and systemd's tools from Debian, paramiko, asyncssh and ssh-audit in a virtual
-# environment of their own (.tools/venv), the account kw-peer, which the
+# dropbear, PuTTY, tinysshd, curl, lftp, sshfs, git, tmux, less, vi, pass with
+# GnuPG, openssl and systemd's tools from Debian, paramiko, asyncssh, Ansible and
+# ssh-audit in a virtual environment of their own (.tools/venv), ssh2 of Node.js
+# with npm (.tools/npm), the account kw-peer, which the
 # test hosts let in, and the roots of the hosts that are scanned (.tools/roots):
 # a minimal Debian with sudo and many shells, and one that has only busybox and
 # dropbear. For tests/report: Chromium and its driver from Debian, and readers of
@@ -42,6 +44,17 @@ need ssh openssh-client
 need dropbear dropbear-bin
 need plink putty-tools
 need rsync rsync
+need tinysshd tinysshd
+need socat socat
+need ssh-copy-id openssh-client
+need git git
+need curl curl
+need lftp lftp
+need sshfs sshfs
+need fusermount3 fuse3
+need node nodejs
+# Where Debian's own nodejs is not installed, the nodejs that is may have brought its npm.
+need npm npm
 need setsid util-linux
 need setpriv util-linux
 need mount mount
@@ -53,6 +66,7 @@ need openssl openssl
 need pass pass
 need gpg gnupg
 need tmux tmux
+need xauth xauth
 need less less
 need vi vim-tiny
 need systemd-analyze systemd
@@ -123,6 +137,21 @@ if [ ! -f "$stamp" ] || [ "$(cat -- "$stamp")" != "$digest" ] || [ ! -x "$venv/b
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$pins" --requirement "$more" ||
         fail "pip could not install what the tests need of Python" "the first run needs the network; later ones do not"
     printf '%s\n' "$digest" >"$stamp"
+fi
+
+# -- the client of Node.js -------------------------------------------------------
+
+npm=$root/.tools/npm
+peers=$root/tests/it/peers/npm
+digest=$(cat -- "$peers/package.json" "$peers/package-lock.json" | sha256sum | cut -d ' ' -f 1)
+if [ ! -f "$npm/.keyward-stamp" ] || [ "$(cat -- "$npm/.keyward-stamp")" != "$digest" ]; then
+    rm -rf -- "$npm"
+    mkdir -p -- "$npm"
+    cp -- "$peers/package.json" "$peers/package-lock.json" "$npm/"
+    # No scripts: what they would build are faster ciphers, and the tests need none.
+    (cd -- "$npm" && npm ci --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >/dev/null) ||
+        fail "npm could not install ssh2 into .tools/npm" "the first run needs the network; later ones do not"
+    printf '%s\n' "$digest" >"$npm/.keyward-stamp"
 fi
 
 # -- roots of hosts that are scanned -------------------------------------------

@@ -3,7 +3,7 @@
 //! The rooms stand on floors; a room imports only rooms on lower floors (`tests/house.rs` checks it):
 //!
 //! 0. ground: [`secret`], [`scrub`], [`fault`], [`clock`], [`model`], [`render`], [`masking`], [`probes`], [`facts`],
-//!    [`checks`], [`advisories`], [`report`], [`sshconfig`] — nouns, no I/O (but [`advisories`] reads the archives that it is given)
+//!    [`checks`], [`advisories`], [`report`], [`sshconfig`], [`sftp`] — nouns, no I/O (but [`advisories`] reads the archives that it is given)
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
 //! 3. strongroom: [`vault`], [`sources`], [`custody`]
@@ -26,6 +26,7 @@ pub mod render;
 pub mod report;
 pub mod scrub;
 pub mod secret;
+pub mod sftp;
 pub mod sshconfig;
 
 pub mod authz;

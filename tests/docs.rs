@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyward::model::EventName;
+use keyward::model::wire::{self, Needs, TABLE, Word};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -105,6 +106,29 @@ fn tests_that_are_named_exist() {
 }
 
 #[test]
+fn broken_protocols_have_their_tests_and_tests_their_rows() {
+    let text = read("docs/robustness.md");
+    let rows: Vec<[&str; 2]> = text
+        .lines()
+        .filter_map(|line| match line.trim_matches('|').split(" | ").map(|c| c.trim().trim_matches('`')).collect::<Vec<_>>()[..] {
+            [_, _, test, file] if file.starts_with("tests/") => Some([test, file]),
+            _ => None,
+        })
+        .collect();
+    for [test, file] in &rows {
+        assert!(read(file).contains(&format!("fn {test}(")), "docs/robustness.md: there is no {test} in {file}");
+    }
+    for file in ["tests/it/hostile_clients.rs", "tests/it/hostile_hosts.rs"] {
+        let code = read(file);
+        let tests: Vec<&str> = code.split("#[test]\nfn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
+        assert!(tests.len() > 20, "{file}: the tests were not found");
+        for test in tests {
+            assert!(rows.contains(&[test, file]), "docs/robustness.md: {test} of {file} has no row");
+        }
+    }
+}
+
+#[test]
 fn targets_of_make_that_are_named_exist() {
     let makefile = read("Makefile");
     let mut named = 0;
@@ -138,5 +162,54 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { collect(&path, into) } else { into.push(path) }
+    }
+}
+
+#[test]
+fn the_table_of_channels_is_the_one_that_decides() {
+    let text = read("docs/channels.md");
+    let kinds = ["| channel | `", "| request | `", "| global | `"];
+    let listed: Vec<&str> = text.lines().filter(|l| kinds.iter().any(|k| l.starts_with(k))).collect();
+    let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+    let there: Vec<String> = TABLE
+        .iter()
+        .map(|row| {
+            let kind = match row.word {
+                Word::Channel => "channel",
+                Word::Request => "request",
+                Word::Global => "global",
+            };
+            let needs = match row.needs {
+                Needs::Nothing => String::new(),
+                Needs::Grant(action) => code(action.as_str()),
+                Needs::Subsystem => "what it names".to_owned(),
+            };
+            let said = |of: &dyn std::fmt::Debug| format!("{of:?}").to_lowercase();
+            let (from, decision) = (said(&row.from), said(&row.decision));
+            let event = code(row.event.map_or("", EventName::as_str));
+            format!("| {kind} | `{}` | {from} | {decision} | {needs} | {event} | {} |", row.name, row.what)
+        })
+        .collect();
+    assert_eq!(listed, there, "left: docs/channels.md; right: src/model/wire.rs");
+}
+
+/// The words that stand in the arms of a `match`, one in an arm.
+fn arms(path: &str) -> Vec<String> {
+    let text = read(path);
+    let arms = text.lines().filter_map(|line| line.trim_start().strip_prefix('"')?.split_once("\" =>"));
+    arms.map(|(word, _)| word.to_owned()).filter(|word| !word.contains([' ', '"'])).collect()
+}
+
+#[test]
+fn every_word_that_the_library_knows_is_in_the_table_of_channels() {
+    let known = |words: &[Word], name: &str| words.iter().any(|word| wire::look_up(*word, name).name == name);
+    let channels = arms(".russh/src/parsing.rs");
+    let requests = [arms(".russh/src/server/encrypted.rs"), arms(".russh/src/client/encrypted.rs")].concat();
+    assert!(channels.len() >= 7 && requests.len() >= 15, "the words were not found: {channels:?} {requests:?}");
+    for name in channels {
+        assert!(known(&[Word::Channel], &name), "the type of channel `{name}` is missing in src/model/wire.rs");
+    }
+    for name in requests {
+        assert!(known(&[Word::Request, Word::Global], &name), "the request `{name}` is missing in src/model/wire.rs");
     }
 }

@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("advisories", &["facts"]),
     ("report", &["advisories", "checks", "facts", "model", "probes"]),
     ("sshconfig", &[]),
+    ("sftp", &[]),
     // 1 law and ledger
     ("authz", &["clock", "model"]),
     ("store", &["clock", "fault", "model"]),
@@ -40,7 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // 4 wires: strangers to each other
     ("buffer", &[]),
     ("target", &["buffer", "fault", "model", "secret", "vault"]),
-    ("relay", &["audit", "authz", "model"]),
+    ("relay", &["audit", "authz", "model", "sftp"]),
     // 5 living room
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "ssh_agent", "target"]),
     // 6 desks

@@ -20,7 +20,7 @@ use crate::authz::{self, Facts, Guard};
 use crate::clock::{Clock, Time};
 use crate::custody::Custody;
 use crate::model::{
-    ActDigest, Action, Agent, AgentId, AllowanceId, DEFAULT_WORKSPACE, Host, Name, PlanId, ProposalId, Stage, User, UserId,
+    ActDigest, Action, Agent, AgentId, AllowanceId, DEFAULT_WORKSPACE, Host, Name, PlanId, ProposalId, Stage, Terms, User, UserId,
 };
 use crate::sessions::{Live, Registry};
 use crate::store::proposals::ProposalRow;
@@ -228,7 +228,8 @@ impl Approvals {
                 Ok(hosts::all(c, &workspace)?
                     .into_iter()
                     .map(|host| {
-                        let facts = Facts { user: person.clone(), groups: groups.clone(), host, grants: grants.clone() };
+                        let facts =
+                            Facts { user: person.clone(), groups: groups.clone(), host, grants: grants.clone(), terms: Terms::default() };
                         let may = may_propose(&facts, now);
                         (facts.host, may)
                     })

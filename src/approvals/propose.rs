@@ -15,7 +15,7 @@ use super::output::Output;
 use super::wanted::Wanted;
 use crate::authz::Facts;
 use crate::clock::Time;
-use crate::model::{Act, AgentId, Event, EventName, PlanId, Proposal, Stage, printable};
+use crate::model::{Act, AgentId, Event, EventName, PlanId, Proposal, Stage, Terms, printable};
 use crate::sessions::{Live, LiveConnection, is_granted};
 use crate::store::proposals::{self, ProposalRow};
 use crate::store::{self, grants, hosts, users};
@@ -248,7 +248,13 @@ impl Inner {
             .store
             .read(move |c| -> Result<Option<Facts>, store::Error> {
                 let Some(host) = hosts::by_name(c, &workspace, &wanted)? else { return Ok(None) };
-                Ok(Some(Facts { groups: users::groups_of(c, person.id)?, grants: grants::all(c, &workspace)?, user: person, host }))
+                Ok(Some(Facts {
+                    groups: users::groups_of(c, person.id)?,
+                    grants: grants::all(c, &workspace)?,
+                    user: person,
+                    host,
+                    terms: Terms::default(),
+                }))
             })
             .await?;
         let Some(facts) = facts.filter(|f| may_propose(f, now)) else { return Err(Error::NoSuchHost(draft.host.clone())) };

@@ -100,6 +100,8 @@ impl World {
                         tags: Default::default(),
                         trust_first_use: false,
                         host_keys: vec![],
+                        via: None,
+                        legacy: crate::model::Legacy::default(),
                         created_at: at,
                     },
                 )?;

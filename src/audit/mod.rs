@@ -4,6 +4,7 @@
 
 mod chain;
 mod checkpoint;
+mod files;
 mod log;
 mod verify;
 mod vouchers;

@@ -1,11 +1,13 @@
 //! What was presented → who it is. Looks up, counts failures, records; never decides what somebody may do.
 
+mod certificate;
 mod throttle;
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+pub use certificate::{Answer, Refused, Shown};
 pub use throttle::{Rate, RateError, Throttle};
 
 use crate::audit::Log;
@@ -182,11 +184,10 @@ impl Authn {
         matches!(found, Ok(Some(_)))
     }
 
-    /// Records a sign-in.
+    /// Records a sign-in. `fingerprint`: what vouches, as [`crate::model::Vouch`] writes it.
     pub async fn accepted(&self, who: &Name, from: SocketAddr, fingerprint: &str, client: &str, algorithm: &str) {
-        let event = Event::new(EventName::SigninAccepted, who.to_string())
+        let event = certificate::told(Event::new(EventName::SigninAccepted, who.to_string()), fingerprint)
             .with("client", from)
-            .with("key", fingerprint)
             .with("algorithm", algorithm)
             .with("version", client);
         // Not fatal here: whatever this person does next is refused with a sentence if it cannot be witnessed.

@@ -28,6 +28,8 @@ pub struct Reach {
     pub actions: Actions,
     /// If set, `exec` runs only these commands, byte by byte.
     pub commands: Option<Vec<String>>,
+    /// Whether no terminal is given, whatever runs.
+    pub no_pty: bool,
     /// When the last of it has run out.
     pub ends_at: Option<Time>,
     /// When the first of it runs out: then it is to be decided anew.
@@ -90,6 +92,9 @@ pub enum Denial {
     /// No grant covers person and host.
     #[error("no grant covers this person and host")]
     NoGrant,
+    /// What signed them in takes away all that is granted, or has run out.
+    #[error("{0}")]
+    Terms(&'static str),
     /// Grants cover them, but a condition does not hold; the last one that was looked at.
     #[error("grant {grant}: {why}")]
     Condition {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::permit::{Decision, Denial, Permit, Reach};
 use crate::clock::Time;
-use crate::model::{Action, Actions, CredentialId, Grant, GrantId, GroupId, Host, Principal, SessionId, Subject, User};
+use crate::model::{Action, Actions, CredentialId, Grant, GrantId, GroupId, Host, Principal, SessionId, Subject, Terms, User};
 
 /// What the store says about a request, read in one snapshot.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Facts {
     pub host: Host,
     /// Every grant of the host's workspace.
     pub grants: Vec<Grant>,
+    /// What the way in, by which they came, takes away of it.
+    pub terms: Terms,
 }
 
 /// What is asked.
@@ -76,6 +78,7 @@ pub fn decide(facts: &Facts, request: &Request) -> Decision {
 pub fn explain(facts: &Facts, client: IpAddr, now: Time, began: Time) -> Judgement {
     let considered: Vec<(Grant, Considered)> = facts.grants.iter().map(|g| (g.clone(), consider(g, facts, client, now, began))).collect();
     let result = if facts.user.disabled { Err(Denial::Disabled) } else { combine(&considered, now, began) };
+    let result = result.and_then(|(reach, grants)| Ok((under(&facts.terms, reach, now)?, grants)));
     Judgement { considered, result }
 }
 
@@ -161,7 +164,32 @@ fn combine(considered: &[(Grant, Considered)], now: Time, began: Time) -> Result
     if !actions.has(Action::Exec) {
         commands = None;
     }
-    Ok((Reach { actions, commands, ends_at: ends.flatten(), recheck_at }, grants))
+    Ok((Reach { actions, commands, no_pty: false, ends_at: ends.flatten(), recheck_at }, grants))
+}
+
+/// What is left of a reach under the terms of the way in: they take away, end earlier, and never give.
+fn under(terms: &Terms, reach: Reach, now: Time) -> Result<Reach, Denial> {
+    if terms.are_over(now) {
+        return Err(Denial::Terms("the certificate that signed them in has run out"));
+    }
+    let actions = terms.left_of(reach.actions);
+    if actions.is_empty() {
+        return Err(Denial::Terms("the certificate that signed them in allows nothing of what is granted"));
+    }
+    let commands = match (&terms.command, reach.commands) {
+        (Some(forced), granted) => {
+            let may = granted.is_none_or(|list| list.contains(forced));
+            Some(may.then(|| forced.clone()).into_iter().collect())
+        }
+        (None, granted) => granted.filter(|_| actions.has(Action::Exec)),
+    };
+    Ok(Reach {
+        actions,
+        commands,
+        no_pty: reach.no_pty || terms.no_pty,
+        ends_at: reach.ends_at.into_iter().chain(terms.until).min(),
+        recheck_at: reach.recheck_at.into_iter().chain(terms.until).min(),
+    })
 }
 
 #[cfg(test)]
@@ -191,9 +219,12 @@ mod tests {
                 tags: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
                 trust_first_use: false,
                 host_keys: vec![],
+                via: None,
+                legacy: crate::model::Legacy::default(),
                 created_at: Time::from_millis(0),
             },
             grants,
+            terms: Terms::default(),
         }
     }
 
@@ -317,6 +348,26 @@ mod tests {
         assert!(!allowed(&both, NOON).unwrap().allows_command(b"id"));
         let wide = facts(vec![only, grant(Subject::Everyone, "*", "exec")]);
         assert!(allowed(&wide, NOON).unwrap().allows_command(b"id"));
+    }
+
+    #[test]
+    fn a_way_in_takes_away_and_never_gives() {
+        let until = |t: &str| Terms { until: Some(Time::parse(t).unwrap()), ..Terms::default() };
+        let with = |terms: Terms, grants: Vec<Grant>| Facts { terms, ..facts(grants) };
+        let wide = || vec![grant(Subject::Everyone, "*", "shell,exec,sftp,forward-local")];
+        let reach = allowed(&with(until("2026-11-23T12:05:00Z"), wide()), NOON).unwrap();
+        assert_eq!(reach.ends_at, Some(Time::parse("2026-11-23T12:05:00Z").unwrap()));
+        assert_eq!(reach.recheck_at, reach.ends_at);
+        assert!(allowed(&with(until(NOON), wide()), NOON).is_none(), "not at the end itself");
+        let forced = Terms { command: Some("df -h".to_owned()), no_pty: true, ..Terms::default() };
+        let reach = allowed(&with(forced.clone(), wide()), NOON).unwrap();
+        assert!(reach.allows_command(b"df -h") && !reach.allows_command(b"id") && reach.no_pty);
+        assert!(!reach.allows(Action::Shell) && !reach.allows(Action::Sftp) && !reach.allows(Action::ForwardLocal));
+        let other = Grant { commands: Some(vec!["id".to_owned()]), ..grant(Subject::Everyone, "*", "exec") };
+        let reach = allowed(&with(forced.clone(), vec![other]), NOON).unwrap();
+        assert!(!reach.allows_command(b"df -h") && !reach.allows_command(b"id"), "neither alone is enough");
+        assert!(allowed(&with(forced, vec![grant(Subject::Everyone, "*", "shell")]), NOON).is_none());
+        assert!(allowed(&with(Terms::default(), vec![]), NOON).is_none());
     }
 
     #[test]

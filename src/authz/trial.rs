@@ -43,9 +43,11 @@ mod tests {
                     tags: std::collections::BTreeMap::default(),
                     host_keys: Vec::new(),
                     trust_first_use: false,
+                    via: None,
+                    legacy: crate::model::Legacy::default(),
                     created_at: now,
                 };
-                let facts = Facts { user, groups: Vec::new(), host, grants: Vec::new() };
+                let facts = Facts { user, groups: Vec::new(), host, grants: Vec::new(), terms: crate::model::Terms::default() };
                 let request = Request {
                     credential: CredentialId::from([3; 16]),
                     session: SessionId::from([4; 16]),

@@ -91,6 +91,7 @@ sections! {
     host {
         connect_timeout: Span, handshake_timeout: Span, login_timeout: Span, prompt_timeout: Span,
         keepalive_interval: Span, keepalive_max: usize, window: Size, max_packet: Size, certificate_source_address: bool,
+        learn_host_keys: bool,
     }
     approvals {
         expires: Span, timeout: Span, longest: Span, command: Size, stdin: Size, steps: usize, pending_per_person: usize,
@@ -212,6 +213,7 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.target.window, host.window.map(bytes32));
     set(&mut c.target.max_packet, host.max_packet.map(bytes32));
     set(&mut c.target.certificate_source_address, host.certificate_source_address);
+    set(&mut c.target.learn_host_keys, host.learn_host_keys);
     let usize_of = |s: Size| usize::try_from(s.0).unwrap_or(usize::MAX);
     set(&mut c.approvals.expires, approvals.expires.map(|s| s.0));
     set(&mut c.approvals.timeout, approvals.timeout.map(|s| s.0));

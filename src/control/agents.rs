@@ -39,6 +39,7 @@ impl Call<'_> {
         if !reaches(self.reach, &self.actor, owner.id) {
             return Err(self.forbidden(Verb::AgentChange, "you may add agents for yourself only"));
         }
+        self.may_stay(owner.id, Verb::AgentChange)?;
         within(&limits)?;
         let key = key.map(one_key).transpose()?;
         // Without a key it needs a token; with one it has none that could leak.

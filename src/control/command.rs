@@ -9,9 +9,10 @@ use super::authority::RotateStep;
 use super::generate::KeyWord;
 use super::inventory::CredentialFilter;
 use super::rights::Verb;
+use super::user_cas::{NewUserCa, RevokeWord};
 use super::words::{
     AgainWords, CredentialRef, Decidable, HostChange, NewGrant, NewScan, OsvWord, PlaceChange, PolicyText, ReportWords, ScopeWord,
-    SecretForm, SlotWord, SudoChange,
+    SecretForm, SlotWord, SudoChange, WayWords,
 };
 use crate::clock::Time;
 use crate::model::{
@@ -62,6 +63,20 @@ pub enum Command {
         name: Name,
         fingerprint: String,
     },
+    UserCaAdd {
+        ca: NewUserCa,
+    },
+    UserCaList,
+    UserCaShow {
+        name: Name,
+    },
+    UserCaRemove {
+        name: Name,
+    },
+    UserCaRevoke {
+        name: Name,
+        what: RevokeWord,
+    },
     GroupAdd {
         name: Name,
     },
@@ -84,6 +99,8 @@ pub enum Command {
         tags: BTreeMap<String, String>,
         host_keys: Vec<String>,
         trust_first_use: bool,
+        #[serde(default)]
+        way: WayWords,
     },
     HostList,
     HostShow {
@@ -102,6 +119,15 @@ pub enum Command {
     HostTrust {
         name: Name,
         fingerprints: Vec<String>,
+    },
+    HostCaAdd {
+        name: Name,
+        key: String,
+        hosts: Option<String>,
+    },
+    HostCaList,
+    HostCaRemove {
+        name: Name,
     },
     CredentialAdd {
         name: Name,
@@ -427,9 +453,13 @@ impl Command {
             Self::UserKeyAdd { .. } | Self::UserKeyRemove { .. } => Verb::UserKeyChange,
             Self::UserKeyList { .. } => Verb::UserKeySee,
             Self::GroupAdd { .. } | Self::GroupRemove { .. } | Self::GroupJoin { .. } | Self::GroupLeave { .. } => Verb::GroupChange,
+            Self::UserCaAdd { .. } | Self::UserCaRemove { .. } | Self::UserCaRevoke { .. } => Verb::UserCaChange,
+            Self::UserCaList | Self::UserCaShow { .. } => Verb::UserCaSee,
             Self::GroupList => Verb::GroupSee,
             Self::HostAdd { .. } | Self::HostEdit { .. } | Self::HostRemove { .. } => Verb::HostChange,
             Self::HostProbe { .. } | Self::HostTrust { .. } | Self::ImportKnownHosts { .. } => Verb::HostTrust,
+            Self::HostCaAdd { .. } | Self::HostCaRemove { .. } => Verb::HostCaChange,
+            Self::HostCaList => Verb::HostCaSee,
             Self::HostList | Self::HostShow { .. } => Verb::HostSee,
             Self::CredentialAdd { scope: ScopeWord::Workspace, .. } => Verb::CredentialChange,
             Self::CredentialAdd { scope: ScopeWord::Personal, .. } => Verb::CredentialChangeOwn,

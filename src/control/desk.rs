@@ -131,23 +131,24 @@ impl Desk {
     pub async fn handle(&self, caller: Caller, command: Command, secrets: Secrets, out: &Output) -> Result<Reply, Error> {
         let (verb, called) = (command.verb(), command.called());
         let (user, workspace, now) = (caller.user, caller.workspace.clone(), self.0.clock.now());
+        let key = caller.key.clone();
         let read = move |c: &rusqlite::Connection| -> Result<_, store::Error> {
-            let keys = users::keys_of(c, user)?.into_iter().map(|k| k.fingerprint).collect::<Vec<_>>();
+            let vouched = key.as_deref().map_or(Ok(true), |key| super::user_cas::still_vouched(c, user, key, now))?;
             let actor = users::by_id(c, user)?;
             let there = match &actor {
                 Some(actor) => super::workspaces::is_there(c, &workspace, actor.role, actor.id, now)?,
                 None => false,
             };
-            Ok((store::state::read(c)?, actor, keys, there))
+            Ok((store::state::read(c)?, actor, vouched, there))
         };
-        let (state, actor, keys, there) = self.0.store.read(read).await?;
+        let (state, actor, vouched, there) = self.0.store.read(read).await?;
         // A role or a key that somebody wrote into the database must not count, nor one that was there only while the caller signed
         // in: it is this snapshot that has to verify. What tells an operator about it still works.
         if !matches!(verb, Verb::Status | Verb::AuditVerify) {
             self.0.custody.holds(&state).await?;
         }
         let actor = actor.ok_or(Error::UnknownCaller)?;
-        if caller.key.as_ref().is_some_and(|key| !keys.contains(key)) {
+        if !vouched {
             return Err(Error::KeyGone);
         }
         let name = actor.name.clone();
@@ -245,13 +246,19 @@ impl Call<'_> {
             Command::UserKeyAdd { name, keys } => self.user_key_add(name, &keys).await,
             Command::UserKeyList { name } => self.user_key_list(name).await,
             Command::UserKeyRemove { name, fingerprint } => self.user_key_remove(name, fingerprint).await,
+            Command::UserCaAdd { ca } => self.user_ca_add(ca).await,
+            Command::UserCaList => self.user_ca_list().await,
+            Command::UserCaShow { name } => self.user_ca_show(name).await,
+            Command::UserCaRemove { name } => self.user_ca_remove(name).await,
+            Command::UserCaRevoke { name, what } => self.user_ca_revoke(name, what).await,
             Command::GroupAdd { name } => self.group_add(name).await,
             Command::GroupList => self.group_list().await,
             Command::GroupRemove { name } => self.group_remove(name).await,
             Command::GroupJoin { group, user } => self.group_member(group, user, true).await,
             Command::GroupLeave { group, user } => self.group_member(group, user, false).await,
-            Command::HostAdd { name, address, credential, tags, host_keys, trust_first_use } => {
-                self.host_add(super::hosts::NewHost { name, address, credential, tags, host_keys, trust_first_use, source: "given" }).await
+            Command::HostAdd { name, address, credential, tags, host_keys, trust_first_use, way } => {
+                self.host_add(super::hosts::NewHost { name, address, credential, tags, host_keys, trust_first_use, way, source: "given" })
+                    .await
             }
             Command::HostList => self.host_list().await,
             Command::HostShow { name } => self.host_show(name).await,
@@ -259,6 +266,9 @@ impl Call<'_> {
             Command::HostRemove { name } => self.host_remove(name).await,
             Command::HostProbe { name } => self.host_probe(name).await,
             Command::HostTrust { name, fingerprints } => self.host_trust(name, fingerprints).await,
+            Command::HostCaAdd { name, key, hosts } => self.host_ca_add(name, &key, hosts).await,
+            Command::HostCaList => self.host_ca_list().await,
+            Command::HostCaRemove { name } => self.host_ca_remove(name).await,
             Command::CredentialAdd { name, username, form, scope } => self.credential_add(name, username, form, scope, secrets).await,
             Command::CredentialAddCertificate { name, username, validity, scope } => {
                 self.credential_add_certificate(name, username, validity, scope).await

@@ -29,12 +29,17 @@ impl Call<'_> {
             .parts
             .store
             .read(move |c| -> Result<_, store::Error> {
-                Ok((facts(c, user.id, &asked)?, defaults::taken(c, &asked, user.id)?.unzip(), Subjects::read(c)?))
+                let hops = super::ways::hops(c, user.id, &asked)?;
+                Ok((facts(c, user.id, &asked)?, defaults::taken(c, &asked, user.id)?.unzip(), Subjects::read(c)?, hops))
             })
             .await?;
-        let (Some(facts), (credential, chosen), subjects) = read else { return Err(Error::no_such("user", user.name, "user list")) };
+        let (Some(facts), (credential, chosen), subjects, hops) = read else { return Err(Error::no_such("user", user.name, "user list")) };
         let judgement = authz::explain(&facts, from, now, now);
         let (allowed, reason) = verdict(&judgement, action, credential.as_ref(), &host.name);
+        let (allowed, reason) = match hops.iter().find_map(|hop| hop.barred(from, now)).filter(|_| allowed) {
+            Some(why) => (false, format!("{reason}, but {why}")),
+            None => (allowed, reason),
+        };
         let missing = judgement.result.is_ok() && credential.is_none();
         let (reach, deciding) = judgement.result.clone().unwrap_or_default();
         let everything = self.reach == Reach::All;
@@ -63,6 +68,8 @@ impl Call<'_> {
             ends_at: reach.ends_at,
             credential: credential.as_ref().map(shown),
             credential_source: chosen.map(|chosen| chosen.as_str().to_owned()),
+            via: hops.into_iter().map(|hop| hop.name).collect(),
+            legacy: host.legacy.clone(),
             grants,
         }));
         if missing {

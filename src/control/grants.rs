@@ -112,7 +112,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    async fn subject(&self, to: &str) -> Result<Subject, Error> {
+    pub(super) async fn subject(&self, to: &str) -> Result<Subject, Error> {
         if to == "*" {
             return Ok(Subject::Everyone);
         }

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::keys;
 use super::sight::host_view;
 use super::view::{Data, HostView};
-use super::words::{CredentialRef, HostChange, ScopeWord};
+use super::words::{CredentialRef, HostChange, ScopeWord, WayWords};
 use crate::model::{Address, Credential, Event, EventName, Host, HostKey, Name, Scope};
 use crate::store::{self, credentials, grants, hosts};
 
@@ -24,6 +24,7 @@ pub(super) struct NewHost {
     pub(super) tags: BTreeMap<String, String>,
     pub(super) host_keys: Vec<String>,
     pub(super) trust_first_use: bool,
+    pub(super) way: WayWords,
     /// Where its keys come from: `given`, `known_hosts`.
     pub(super) source: &'static str,
 }
@@ -45,10 +46,13 @@ impl Call<'_> {
             tags: new.tags,
             trust_first_use: new.trust_first_use,
             host_keys: pins,
+            via: self.jump(new.way.via.clone()).await?,
+            legacy: new.way.legacy.clone(),
             created_at: self.now(),
         };
-        let mut events =
-            vec![self.event(EventName::HostAdded).host(&host).with("address", &host.address).with("trust_first_use", host.trust_first_use)];
+        let host = self.certified(None, host).await?;
+        let added = self.event(EventName::HostAdded).host(&host).with("address", &host.address);
+        let mut events = vec![super::ways::added(&new.way, added.with("trust_first_use", host.trust_first_use))];
         events.extend(host.host_keys.iter().map(|k| self.pin_event(&host, k)));
         self.parts.custody.add_host(host.clone(), events).await?;
         if let Some(credential) = &credential {
@@ -87,11 +91,12 @@ impl Call<'_> {
         if change == HostChange::default() {
             return Err(Error::unfit("nothing to change was given", "see what can be changed: keyward host edit --help"));
         }
+        let mut after = before.clone();
+        self.reroute(&mut after, &change).await?;
         let credential = match change.credential {
             Some(name) => Some(self.default_credential(name).await?),
             None => None,
         };
-        let mut after = before.clone();
         after.address = change.address.unwrap_or(after.address);
         after.name = change.rename.unwrap_or(after.name);
         after.trust_first_use = change.trust_first_use.unwrap_or(after.trust_first_use);
@@ -101,10 +106,11 @@ impl Call<'_> {
         if !change.host_keys.is_empty() {
             after.host_keys = self.pins(&change.host_keys, "given")?;
         }
+        let mut after = self.certified(Some(&before), after).await?;
         let mut notes = Vec::new();
         let renamed = before.name != after.name;
         if after != before {
-            let events = self.edit_events(&before, &after);
+            let events = super::ways::named(self.edit_events(&before, &after), change.via.as_ref());
             let changed = self.parts.custody.change_host(before.clone(), after.clone(), events).await?;
             notes.extend(detached_note(changed.personal_detached));
             after = changed.host;
@@ -133,6 +139,7 @@ impl Call<'_> {
 
     pub(super) async fn host_remove(&self, name: Name) -> Result<Reply, Error> {
         let host = self.host(name).await?;
+        self.none_behind(&host).await?;
         let event = self.event(EventName::HostRemoved).host(&host).with("address", &host.address);
         let said = format!("host {} removed", host.name);
         let id = host.id;
@@ -190,6 +197,7 @@ impl Call<'_> {
         if before.tags != after.tags {
             edited = edited.with("tags", after.tags.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","));
         }
+        edited = Self::rerouted(before, after, edited);
         let fingerprints = |h: &Host| h.host_keys.iter().map(|k| k.fingerprint.clone()).collect::<Vec<_>>().join(" ");
         if fingerprints(before) == fingerprints(after) {
             return vec![edited];

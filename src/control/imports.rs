@@ -179,6 +179,8 @@ impl Call<'_> {
             tags: BTreeMap::new(),
             trust_first_use: false,
             host_keys: Vec::new(),
+            via: None,
+            legacy: crate::model::Legacy::default(),
             created_at: self.now(),
         }
     }
@@ -205,7 +207,8 @@ impl Call<'_> {
             };
             if known.added {
                 let Host { name, address, tags, trust_first_use, .. } = known.host;
-                let new = NewHost { name, address, credential: None, tags, host_keys: texts, trust_first_use, source: SOURCE };
+                let way = super::words::WayWords::default();
+                let new = NewHost { name, address, credential: None, tags, host_keys: texts, trust_first_use, way, source: SOURCE };
                 self.host_add(new).await.map_err(halfway)?;
             } else {
                 let pins: Vec<HostKey> = self.pins(&texts, SOURCE)?;
@@ -335,7 +338,9 @@ fn told(mut reply: Reply, view: &KnownHostsView) -> Reply {
     }
     if !view.authorities.is_empty() {
         let lines = numbers(&view.authorities);
-        reply.notes.push(format!("{lines}: certificate authorities of hosts are not taken over; the keys of hosts themselves are pinned"));
+        reply.notes.push(format!(
+            "{lines}: certificate authorities of hosts are not taken over; each is added by its line: keyward host-ca add NAME -"
+        ));
     }
     if view.unknown > 0 {
         let hashed = if view.unknown_hashed > 0 { format!(", {} of them with a hashed name", view.unknown_hashed) } else { String::new() };
@@ -388,6 +393,7 @@ mod tests {
             tags: BTreeMap::new(),
             host_keys: keys.iter().map(|k| (*k).to_owned()).collect(),
             trust_first_use: false,
+            way: crate::control::WayWords::default(),
         };
         asks(w, "olga", command).await.unwrap();
     }

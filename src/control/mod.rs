@@ -13,9 +13,11 @@ mod defaults;
 mod desk;
 mod error;
 mod explain;
+mod files;
 mod generate;
 mod grants;
 mod groups;
+mod host_ca;
 mod hosts;
 mod imports;
 mod inventory;
@@ -31,9 +33,11 @@ mod sources;
 mod status;
 mod trust;
 mod upkeep;
+mod user_cas;
 mod users;
 mod vault;
 mod view;
+mod ways;
 pub mod wire;
 mod words;
 mod workspaces;
@@ -52,16 +56,17 @@ pub use inventory::{CredentialFilter, CredentialSort};
 pub use keys::{is_key_type, looks_private};
 pub use rights::{Reach, Verb};
 pub use sealed::{SealedView, Sealing, Wants};
+pub use user_cas::{NewUserCa, RevokeWord};
 pub use view::{
     AgentView, AllowanceView, AnchorView, AuthorityKeyView, AuthorityView, BackupView, CanonicalView, ConsideredView, CredentialView, Data,
-    DeletedView, EntryView, ExplainedView, ExportedView, FinishedView, FormerRootView, GeneratedView, GrantView, GroupView, HostDiffView,
-    HostView, InstalledView, KekView, KeyView, KnownHostAction, KnownHostStep, KnownHostsView, OpenRotationView, OutputView, PERSONAL,
-    PendingView, PeopleView, PlanView, PlannedProbeView, ProbedKey, ProbedView, ProgressView, ProposalView, PublicKeyView, ReferenceView,
-    RootView, RotatedView, RotatingHostView, RotationView, ScanDiffView, ScanPlanView, ScanView, ScannedView, SealedScopeView, SessionView,
-    SlotView, SourceTestedView, SourceView, SshConfigView, StatusView, StepView, SudoSource, TestedView, TrustLinesView, UnreadLine,
-    UserView, UsesView, VaultView, VerdictView, WorkspaceView,
+    DeletedView, EntryView, ExplainedView, ExportedView, FileView, FinishedView, FormerRootView, GeneratedView, GrantView, GroupView,
+    HostCaView, HostDiffView, HostView, InstalledView, KekView, KeyView, KnownHostAction, KnownHostStep, KnownHostsView, OpenRotationView,
+    OutputView, PERSONAL, PendingView, PeopleView, PlanView, PlannedProbeView, ProbedKey, ProbedView, ProgressView, ProposalView,
+    PublicKeyView, ReferenceView, RootView, RotatedView, RotatingHostView, RotationView, ScanDiffView, ScanPlanView, ScanView, ScannedView,
+    SealedScopeView, SessionView, SlotView, SourceTestedView, SourceView, SshConfigView, StatusView, StepView, SudoSource, TestedView,
+    TrustLinesView, UnreadLine, UserCaView, UserView, UsesView, VaultView, VerdictView, WorkspaceView,
 };
 pub use words::{
     AgainWords, CredentialRef, Decidable, HostChange, NewGrant, NewScan, OsvWord, PlaceChange, PolicyText, ReportWords, ScopeWord,
-    SecretForm, SlotWord, SudoChange,
+    SecretForm, SlotWord, SudoChange, WayWords,
 };

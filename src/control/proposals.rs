@@ -12,7 +12,7 @@ use super::rights::Reach;
 use super::view::{AllowanceView, CanonicalView, Data, OutputView, PlanView, ProposalView};
 use super::words::{AgainWords, Decidable};
 use crate::approvals::{self, Again, Allowance, Stream};
-use crate::model::{Act, ActDigest, AllowanceId, Approver, Means, PlanId, Principal, ProposalId, Stage, UserId, canonical};
+use crate::model::{Act, ActDigest, AllowanceId, Approver, Means, PlanId, Principal, ProposalId, Stage, UserId, Vouch, canonical};
 use crate::store::proposals::{self, ProposalRow};
 use crate::store::users;
 
@@ -175,10 +175,11 @@ impl Call<'_> {
     /// been open since yesterday.
     async fn approver(&self) -> Result<Approver, Error> {
         let (me, key) = (self.actor.id, self.key.clone().ok_or(Error::NoKey)?);
-        if !self.parts.store.read(move |c| users::keys_of(c, me)).await?.iter().any(|k| k.fingerprint == key) {
+        let (now, vouch) = (self.now(), key.parse::<Vouch>().map_err(|_| Error::KeyGone)?);
+        if !self.parts.store.read(move |c| super::user_cas::still_vouched(c, me, &key, now)).await? {
             return Err(Error::KeyGone);
         }
-        let means = Means::SignIn(key);
+        let means = Means::SignIn(vouch.key);
         Approver::of(&Principal::Human(self.actor.id), means).ok_or(Error::NoKey)
     }
 

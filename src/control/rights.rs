@@ -54,11 +54,15 @@ verbs! {
     UserRemove           "user remove":                 All   All   No    No;
     UserKeyChange        "user key add":                All   All   Own   Own;
     UserKeySee           "user key list":               All   All   All   Own;
+    UserCaChange         "user-ca add":                 All   All   No    No;
+    UserCaSee            "user-ca list":                All   All   All   No;
     GroupChange          "group add":                   All   All   No    No;
     GroupSee             "group list":                  All   All   All   Own;
     HostChange           "host add":                    All   All   No    No;
     HostTrust            "host trust":                  All   All   No    No;
     HostSee              "host list":                   All   All   All   Own;
+    HostCaChange         "host-ca add":                 All   All   No    No;
+    HostCaSee            "host-ca list":                All   All   All   No;
     CredentialSee        "credential list":             Own   Own   Own   Own;
     CredentialChange     "credential add --scope workspace": All All No   No;
     CredentialChangeOwn  "credential add":              Own   Own   Own   Own;
@@ -146,11 +150,15 @@ mod tests {
         ("user remove", "aa--"),
         ("user key add", "aaoo"),
         ("user key list", "aaao"),
+        ("user-ca add", "aa--"),
+        ("user-ca list", "aaa-"),
         ("group add", "aa--"),
         ("group list", "aaao"),
         ("host add", "aa--"),
         ("host trust", "aa--"),
         ("host list", "aaao"),
+        ("host-ca add", "aa--"),
+        ("host-ca list", "aaa-"),
         ("credential list", "oooo"),
         ("credential add --scope workspace", "aa--"),
         ("credential add", "oooo"),

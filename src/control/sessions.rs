@@ -24,12 +24,17 @@ impl Call<'_> {
         let workspace = self.workspace.clone();
         let rows = self.parts.store.read(move |c| sessions::list(c, Some(&workspace), of, live, limit.clamp(1, MOST))).await?;
         let living = self.living();
-        Ok(Reply::of(Data::Sessions(rows.iter().map(|row| self.session_view(row, &living)).collect())))
+        let mut views: Vec<SessionView> = rows.iter().map(|row| self.session_view(row, &living)).collect();
+        self.ways_of(&mut views).await?;
+        Ok(Reply::of(Data::Sessions(views)))
     }
 
     pub(super) async fn session_show(&self, id: SessionId) -> Result<Reply, Error> {
         let row = self.session(id).await?;
-        Ok(Reply::of(Data::Session(self.session_view(&row, &self.living()))))
+        let mut views = [self.session_view(&row, &self.living())];
+        self.ways_of(&mut views).await?;
+        let [view] = views;
+        Ok(Reply::of(Data::Session(self.with_files(view).await?)))
     }
 
     pub(super) async fn session_end(&self, id: SessionId) -> Result<Reply, Error> {
@@ -52,7 +57,9 @@ impl Call<'_> {
         };
         let ended = tokio::time::timeout(PATIENCE, gone).await.is_ok();
         let row = self.session(id).await?;
-        let view = Data::Session(self.session_view(&row, &self.living()));
+        let mut views = [self.session_view(&row, &self.living())];
+        self.ways_of(&mut views).await?;
+        let [view] = views.map(Data::Session);
         Ok(if ended {
             Reply::done(view, format!("session {id} ended"))
         } else {
@@ -96,6 +103,10 @@ impl Call<'_> {
             bytes_out: live.map_or(s.bytes_out, |l| l.bytes_out),
             recording: None,
             channels: live.map(|l| l.channels),
+            via: Vec::new(),
+            legacy: crate::model::Legacy::default(),
+            files: Vec::new(),
+            files_recorded: None,
         }
     }
 }

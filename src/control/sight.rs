@@ -7,7 +7,7 @@ use super::error::Error;
 use super::rights::{Reach, Verb, sees, sees_workspaces};
 use super::view::{HostView, PERSONAL};
 use crate::authz;
-use crate::model::{Credential, Host, HostId, Name, Scope, UserId};
+use crate::model::{Credential, Host, HostId, Name, Scope, Terms, UserId};
 use crate::store::{self, credentials, defaults, grants, hosts, users};
 
 impl Call<'_> {
@@ -130,7 +130,11 @@ pub(super) fn host_view(c: &Connection, host: &Host, eyes: &Eyes) -> Result<Host
         port: host.address.port,
         tags: host.tags.clone(),
         credential: credentials::chosen(c, host.id, None)?.as_ref().map(shown),
-        via: None,
+        via: match host.via {
+            Some(via) => hosts::by_id(c, via)?.map(|jump| jump.name),
+            None => None,
+        },
+        legacy: host.legacy.clone(),
         host_keys: host.host_keys.clone(),
         id: host.id,
         trust_first_use: host.trust_first_use,
@@ -145,5 +149,6 @@ pub(super) fn host_view(c: &Connection, host: &Host, eyes: &Eyes) -> Result<Host
 /// What the law says about a person on a host, from one snapshot.
 pub(super) fn facts(c: &Connection, user: UserId, host: &Host) -> Result<Option<authz::Facts>, store::Error> {
     let Some(user) = users::by_id(c, user)? else { return Ok(None) };
-    Ok(Some(authz::Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host: host.clone() }))
+    let (groups, grants) = (users::groups_of(c, user.id)?, grants::all(c, &host.workspace)?);
+    Ok(Some(authz::Facts { groups, grants, user, host: host.clone(), terms: Terms::default() }))
 }

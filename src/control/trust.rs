@@ -6,7 +6,7 @@ use super::error::Error;
 use super::hosts::detached_note;
 use super::view::{Data, ProbedKey, ProbedView};
 use crate::model::{Host, HostKey, Name};
-use crate::target::{self, ProvenKey};
+use crate::target::ProvenKey;
 
 impl Call<'_> {
     pub(super) async fn host_probe(&self, name: Name) -> Result<Reply, Error> {
@@ -17,7 +17,8 @@ impl Call<'_> {
             .iter()
             .map(|k| ProbedKey { fingerprint: k.fingerprint.clone(), public_key: k.public_key.clone(), pinned: is_pinned(k) })
             .collect();
-        let pinned = host.host_keys.iter().map(|k| k.fingerprint.clone()).collect();
+        // What an authority vouches for is no key that the host would show.
+        let pinned = host.host_keys.iter().filter(|k| !k.is_authority()).map(|k| k.fingerprint.clone()).collect();
         Ok(Reply::of(Data::Probed(ProbedView { host: host.name, address: host.address.to_string(), keys, pinned })))
     }
 
@@ -46,8 +47,8 @@ impl Call<'_> {
             }));
         }
         pins.dedup_by(|a, b| a.fingerprint == b.fingerprint);
-        let after = Host { host_keys: pins, ..before.clone() };
-        let count = after.host_keys.len();
+        let count = pins.len();
+        let after = self.certified(Some(&before), Host { host_keys: pins, ..before.clone() }).await?;
         let events = self.edit_events(&before, &after);
         let changed = self.parts.custody.change_host(before, after, events).await?;
         let said = format!("{count} {} of {} pinned", if count == 1 { "key" } else { "keys" }, changed.host.name);
@@ -57,7 +58,7 @@ impl Call<'_> {
     }
 
     async fn prove(&self, host: &Host) -> Result<Vec<ProvenKey>, Error> {
-        let proven = target::probe(&self.parts.target, &host.address).await?;
+        let proven = self.keys_of(host).await?;
         if proven.is_empty() { Err(Error::NoHostKey(host.name.clone())) } else { Ok(proven) }
     }
 }

@@ -42,7 +42,7 @@ impl Command {
 }
 
 impl Call<'_> {
-    fn asks(&self) -> Who {
+    pub(super) fn asks(&self) -> Who {
         // At the local door there is no network: a grant that holds only from one sees this machine.
         let client = self.client.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         Who { user: self.actor.clone(), key: self.key.clone(), client, workspace: self.workspace.clone() }

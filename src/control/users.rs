@@ -115,6 +115,7 @@ impl Call<'_> {
 
     pub(super) async fn user_key_add(&self, name: Name, text: &str) -> Result<Reply, Error> {
         let user = self.person_to_change(name, Verb::UserKeyChange).await?;
+        self.may_stay(user.id, Verb::UserKeyChange)?;
         if user.id != self.actor.id {
             // Whoever adds a key to somebody becomes them, and their personal credentials with it.
             let scope = Scope::Personal(user.id);

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use crate::audit::Lie;
 use crate::clock::Time;
 use crate::model::{
-    Action, Actions, AgentAsk, AgentId, AgentLimits, AllowanceId, CredentialId, GrantId, HostId, HostKey, Login, Name, PlanId, ProposalId,
-    Role, RunState, ScanId, SessionId, SlotId, Stage, UserId,
+    Action, Actions, AgentAsk, AgentId, AgentLimits, AllowanceId, CredentialId, GrantId, HostId, HostKey, Legacy, Login, Name, PlanId,
+    ProposalId, Role, RunState, ScanId, SessionId, SlotId, Stage, UserId,
 };
 
 mod upkeep;
@@ -35,6 +35,8 @@ pub enum Data {
     Keys(Vec<KeyView>),
     Groups(Vec<GroupView>),
     Group(GroupView),
+    UserCas(Vec<UserCaView>),
+    UserCa(UserCaView),
     Hosts(Vec<HostView>),
     Host(HostView),
     Probed(ProbedView),
@@ -58,6 +60,7 @@ pub enum Data {
     Uses(UsesView),
     Workspaces(Vec<WorkspaceView>),
     Workspace(WorkspaceView),
+    HostCas(Vec<HostCaView>),
     Entries(Vec<EntryView>),
     Verdict(VerdictView),
     /// What is left to say after the entries themselves were streamed.
@@ -107,11 +110,21 @@ pub use scans::{FinishedView, HostDiffView, PlannedProbeView, ProgressView, Scan
 mod certificates;
 pub use certificates::{AuthorityKeyView, AuthorityView, GeneratedView, TrustLinesView};
 
+mod host_cas;
+pub use host_cas::HostCaView;
+
+mod files;
+pub use files::FileView;
+
 mod imports;
 pub use imports::{KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
 
 mod scopes;
 pub use scopes::{UsesView, WorkspaceView};
+
+mod user_cas;
+pub(super) use user_cas::RevocationView;
+pub use user_cas::UserCaView;
 
 mod sources;
 pub use sources::{ReferenceView, SourceTestedView, SourceView};
@@ -191,6 +204,9 @@ view! {
         credential_source: Option<String>,
         #[serde(default)]
         attached: Vec<String>,
+        /// The old algorithms that are open for it.
+        #[serde(default)]
+        legacy: Legacy,
         created_at: Time,
     }
 }
@@ -320,6 +336,12 @@ view! {
         ends_at: Option<Time>,
         credential: Option<String>,
         credential_source: Option<String>,
+        /// The jump hosts on the way, in order.
+        #[serde(default)]
+        via: Vec<Name>,
+        /// The old algorithms that are open for the host.
+        #[serde(default)]
+        legacy: Legacy,
         grants: Vec<ConsideredView>,
     }
 }
@@ -340,6 +362,16 @@ view! {
         bytes_out: u64,
         recording: Option<String>,
         channels: Option<usize>,
+        /// The jump hosts that it passes, in order.
+        #[serde(default)]
+        via: Vec<Name>,
+        /// The old algorithms that were open for the host when it began.
+        #[serde(default)]
+        legacy: Legacy,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<FileView>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files_recorded: Option<u64>,
     }
 }
 

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
-use crate::model::{Actions, Address, AgentAsk, DailyWindow, Field, HostPattern, Name, PlanId, ProposalId, RefPath};
+use crate::model::{Actions, Address, AgentAsk, DailyWindow, Field, HostPattern, Legacy, Name, PlanId, ProposalId, RefPath};
 
 /// What kind of secret comes beside the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +89,15 @@ pub struct PlaceChange {
     pub no_field: bool,
 }
 
+/// How a host that is added is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayWords {
+    /// The host through which it is reached.
+    pub via: Option<Name>,
+    /// The old algorithms that are open for it.
+    pub legacy: Legacy,
+}
+
 /// What is to become of a host; `None` or empty leaves it as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostChange {
@@ -108,6 +117,12 @@ pub struct HostChange {
     pub trust_first_use: Option<bool>,
     /// Public keys (or known_hosts lines) that replace the pins.
     pub host_keys: Vec<String>,
+    /// The host through which it is reached.
+    pub via: Option<Name>,
+    /// Reach it straight.
+    pub no_via: bool,
+    /// The old algorithms that are open for it, instead of those that were.
+    pub legacy: Option<Legacy>,
 }
 
 /// What a grant is to say.

@@ -16,6 +16,17 @@ pub struct Changed {
     pub personal_detached: usize,
 }
 
+/// What becomes of personal credentials when what they are bound to changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Personal {
+    /// They lose their binding.
+    Detach,
+    /// They are bound anew where that is possible without their owner, and else lose their binding.
+    Follow,
+    /// They are bound anew, or nothing is changed.
+    MustFollow,
+}
+
 impl Custody {
     /// Changes a host from `before` to `after`. If its address or pinned keys change, workspace credentials are bound
     /// anew, and personal ones are detached: nobody but their owner may point them at another machine.
@@ -23,7 +34,7 @@ impl Custody {
     /// # Errors
     /// [`Error::ChangedMeanwhile`] if the host is not `before` any more, or a credential changed beside it.
     pub async fn change_host(&self, before: Host, after: Host, events: Vec<Event>) -> Result<Changed, Error> {
-        self.rebind(before, after, events, false).await
+        self.rebind(before, after, events, Personal::Detach).await
     }
 
     /// Pins the key of the first contact, where the host's owner allowed that. Bindings made while there was none carry over.
@@ -35,20 +46,22 @@ impl Custody {
             return Err(Error::ChangedMeanwhile(format!("host {}", host.name)));
         }
         let after = Host { host_keys: vec![key], ..host.clone() };
-        Ok(self.rebind(host.clone(), after, vec![event], true).await?.host)
+        Ok(self.rebind(host.clone(), after, vec![event], Personal::Follow).await?.host)
     }
 
-    async fn rebind(&self, before: Host, after: Host, mut events: Vec<Event>, keep_personal: bool) -> Result<Changed, Error> {
+    pub(super) async fn rebind(&self, before: Host, after: Host, mut events: Vec<Event>, personal: Personal) -> Result<Changed, Error> {
         let _turn = self.turns.read().await;
         let pins = |h: &Host| h.host_keys.iter().map(|k| k.fingerprint.clone()).collect::<std::collections::BTreeSet<_>>();
         // To trust whatever answers first is a change of which machine is meant, while no key is pinned.
         let loosened = after.trust_first_use && !before.trust_first_use && before.host_keys.is_empty();
-        let moved = before.address != after.address || pins(&before) != pins(&after) || loosened;
+        // While no key is pinned, another way may lead to another machine of the same address; a pinned key says which is meant.
+        let rerouted = before.via != after.via && before.host_keys.is_empty();
+        let moved = before.address != after.address || pins(&before) != pins(&after) || loosened || rerouted;
         let bound = if moved { self.bound_rows(&before).await? } else { Vec::new() };
         let mut fresh: Vec<(CredentialRow, BindingRow)> = Vec::new();
         let mut detached: Vec<CredentialRow> = Vec::new();
         for (row, kek) in bound {
-            if matches!(row.meta.scope, Scope::Personal(_)) && !keep_personal {
+            if matches!(row.meta.scope, Scope::Personal(_)) && personal == Personal::Detach {
                 detached.push(row);
                 continue;
             }
@@ -56,7 +69,7 @@ impl Custody {
             match self.vault.bind(row.clone(), kek, target).await {
                 Ok(bindings) => fresh.extend(bindings.into_iter().map(|binding| (row.clone(), binding))),
                 // Sealed, and its owner is not here: nobody else can bind it, so its owner attaches it again.
-                Err(vault::Error::ScopeSealed) => detached.push(row),
+                Err(vault::Error::ScopeSealed) if personal != Personal::MustFollow => detached.push(row),
                 Err(e) => return Err(e.into()),
             }
         }
@@ -108,7 +121,7 @@ impl Custody {
         Ok(Changed { host, personal_detached })
     }
 
-    async fn bound_rows(&self, host: &Host) -> Result<Vec<(CredentialRow, KekRow)>, Error> {
+    pub(super) async fn bound_rows(&self, host: &Host) -> Result<Vec<(CredentialRow, KekRow)>, Error> {
         let id = host.id;
         let rows = self
             .store

@@ -5,7 +5,9 @@ mod authorities;
 mod credentials;
 mod defaults;
 mod fetched;
+mod hops;
 mod hosts;
+mod learned;
 mod personal;
 mod purpose;
 mod rotation;
@@ -17,6 +19,7 @@ mod warrant;
 pub use authorities::{AuthorityError, judge_principal};
 pub use credentials::{Deleted, Dropped, Edit, NewSecret, SudoEdit};
 pub use hosts::Changed;
+pub use learned::Learned;
 pub use personal::{AnotherSlot, Opens};
 pub use purpose::Purpose;
 pub use rotation::{NewPasswordEnd, Rotation};
@@ -56,6 +59,9 @@ pub enum Error {
         /// On which host.
         host: Name,
     },
+    /// The way to the host leads nowhere.
+    #[error("{0}")]
+    Way(String),
     /// Granted, but nothing to sign in with.
     #[error("host `{0}` has no credential that you can use")]
     NoCredential(Name),
@@ -137,7 +143,7 @@ impl Fault for Error {
             | Self::Missing(_) => Kind::NotFound,
             Self::NoSuchPerson | Self::NotGranted { .. } => Kind::Forbidden,
             Self::ChangedMeanwhile(_) | Self::Rotating(_) | Self::KeyHasSlot(_) | Self::LastKnown => Kind::Conflict,
-            Self::PersonalDefault => Kind::Invalid,
+            Self::PersonalDefault | Self::Way(_) => Kind::Invalid,
             Self::Authority(e) => e.kind(),
             Self::TooManySlots | Self::TooManyTries => Kind::Limit,
             Self::Audit(e) => e.kind(),
@@ -154,6 +160,7 @@ impl Fault for Error {
             Self::NotGranted { action, host } => {
                 Some(format!("an owner or admin grants it: keyward grant add --to PERSON --hosts {host} --allow {action}"))
             }
+            Self::Way(_) => Some("an admin gives it another: keyward host edit NAME --via HOST, or --no-via".to_owned()),
             Self::NoCredential(host) => Some(format!("attach one: keyward credential attach NAME --host {host} [--mine]")),
             Self::NoSuchCredential { host, .. } => Some(format!("attach it: keyward credential attach NAME --host {host} --mine")),
             Self::NotAttached { credential, host, mine } => {

@@ -3,16 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 
+use super::hops::{self, Part};
 use super::{Custody, Error, Purpose, Way};
 use crate::audit::Audited;
 use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
 use crate::clock::Time;
 use crate::fault::{Fault, Kind};
 use crate::model::{
-    Action, Credential, CredentialKind, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, User, UserId,
+    Action, Credential, CredentialKind, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, Terms, User, UserId,
 };
 use crate::store::sessions::SessionRow;
-use crate::store::{self, credentials, defaults, grants, hosts, sessions, slots, state, users};
+use crate::store::{self, credentials, defaults, grants, hosts, sessions, slots, state, user_cas, users, ways};
 use crate::vault::{Lease, Mark};
 
 /// A person's wish to connect.
@@ -20,7 +21,7 @@ use crate::vault::{Lease, Mark};
 pub struct Asked {
     /// Who.
     pub user: UserId,
-    /// The fingerprint of the key that signed them in: it must be theirs in the snapshot that verifies. `None` where the
+    /// What signed them in, as [`crate::model::Vouch`] writes it: it must hold in the snapshot that verifies. `None` where the
     /// kernel vouches for the person, and no key does.
     pub key: Option<String>,
     /// What the session is for, if it is for one thing: without it there is no session. `None`: for whatever is granted.
@@ -51,6 +52,10 @@ pub struct Warrant {
     pub credential: Credential,
     /// Which secret of it, and what binds it.
     pub way: Way,
+    /// The jump hosts on the way there: first the one that the broker itself connects to.
+    pub route: Vec<Host>,
+    pub(super) asked: Asked,
+    pub(super) purpose: Purpose,
 }
 
 /// What a live session stands on.
@@ -64,6 +69,8 @@ pub struct StandsOn {
     pub key: Option<String>,
     /// The host.
     pub host: HostId,
+    /// The jump hosts that its connection passes.
+    pub hops: Vec<HostId>,
     /// Where the person comes from.
     pub client: SocketAddr,
     /// When the session began.
@@ -103,6 +110,7 @@ pub(super) struct Found {
     credential: Option<(Credential, Way)>,
     /// Whether the credential's owner sealed it.
     sealed: bool,
+    route: Result<Vec<Host>, String>,
     state: state::Sealed,
 }
 
@@ -129,6 +137,11 @@ impl Custody {
     /// # Errors
     /// As [`Custody::warrant`].
     pub async fn warrant_for(&self, asked: Asked, purpose: Purpose) -> Result<Warrant, Error> {
+        self.warranted(asked, purpose, Part::Whole).await
+    }
+
+    /// A warrant for a part of a session.
+    pub(super) async fn warranted(&self, asked: Asked, purpose: Purpose, part: Part) -> Result<Warrant, Error> {
         self.store.room()?;
         let wish = asked.clone();
         let found = self.store.read(move |c| look_up(c, &wish, purpose)).await?;
@@ -136,9 +149,9 @@ impl Custody {
         let Some(user) = found.user else { return Err(Error::NoSuchPerson) };
         let denied = |why: &str| {
             let mut event =
-                Event::new(EventName::SessionDenied, user.name.to_string()).session(asked.session).with("client", asked.client).denied(why);
+                Event::new(part.denied(), user.name.to_string()).session(asked.session).with("client", asked.client).denied(why);
             event.host = Some(asked.host.to_string());
-            event
+            if let Part::Hop(to) = &part { event.with("to", to) } else { event }
         };
         let Some(facts) = found.facts else {
             self.log.record(denied("there is no such host")).await?;
@@ -157,6 +170,13 @@ impl Custody {
             self.log.record(denied(&not_granted(action))).await?;
             return Err(Error::NotGranted { action, host: asked.host });
         }
+        let route = match found.route {
+            Ok(route) => route,
+            Err(why) => {
+                self.log.record(denied(&why)).await?;
+                return Err(Error::Way(why));
+            }
+        };
         let Some((credential, way)) = found.credential else {
             self.log.record(denied("no credential is attached for this person")).await?;
             if let Some(id) = purpose.credential()
@@ -183,7 +203,7 @@ impl Custody {
                 return Err(Error::NoSuchHost(asked.host));
             }
         };
-        let event = Event::new(EventName::SessionPermitted, user.name.to_string())
+        let event = Event::new(part.permitted(), user.name.to_string())
             .host(&facts.host)
             .credential(&credential)
             .session(asked.session)
@@ -200,6 +220,12 @@ impl Custody {
             Some(word) => event.with("purpose", word),
             None => event,
         };
+        let event = match &part {
+            Part::Hop(to) => event.with("to", to),
+            Part::Again => event.with("again", "the way there took longer than a permit lives"),
+            Part::Whole => event,
+        };
+        let event = if route.is_empty() { event } else { event.with("via", hops::written(&route)) };
         let event = if way == Way::Unattached { event.with("binding", "for this use alone") } else { event };
         let row = SessionRow {
             user_name: user.name.clone(),
@@ -219,8 +245,17 @@ impl Custody {
                 bytes_out: 0,
             },
         };
-        let permit = self.log.commit_with(event, permit, move |c| sessions::begin(c, &row)).await?;
-        Ok(Warrant { permit, user, host: facts.host, credential, way })
+        let (names, legacy) = (route.iter().map(|hop| hop.name.clone()).collect::<Vec<_>>(), facts.host.legacy.clone());
+        let begins = part == Part::Whole;
+        let begin = move |c: &rusqlite::Connection| -> Result<(), store::Error> {
+            if begins {
+                sessions::begin(c, &row)?;
+                ways::note(c, row.session.id, &names, &legacy)?;
+            }
+            Ok(())
+        };
+        let permit = self.log.commit_with(event, permit, begin).await?;
+        Ok(Warrant { permit, user, host: facts.host, credential, way, route, asked, purpose })
     }
 
     /// Turns a witnessed permit into a lease. `presented` is the fingerprint of the key that the host proved just now, `source` the
@@ -365,25 +400,27 @@ impl Custody {
 
 fn reach_now(c: &rusqlite::Connection, stands_on: &StandsOn, now: Time) -> Result<Option<Reach>, store::Error> {
     let Some(facts) = facts_of(c, stands_on)? else { return Ok(None) };
-    Ok(authz::explain(&facts, stands_on.client.ip(), now, stands_on.began).result.ok().map(|(reach, _)| reach))
+    match authz::explain(&facts, stands_on.client.ip(), now, stands_on.began).result {
+        Ok((reach, _)) => hops::narrowed(c, stands_on, reach, now),
+        Err(_) => Ok(None),
+    }
 }
 
 /// What decides about a session that lives; `None`: the person, their key or the host is gone.
 pub(super) fn facts_of(c: &rusqlite::Connection, stands_on: &StandsOn) -> Result<Option<Facts>, store::Error> {
-    let (Some(user), Some(host)) = (person(c, stands_on.user, stands_on.key.as_deref())?, hosts::by_id(c, stands_on.host)?) else {
+    let (Some((user, terms)), Some(host)) = (person(c, stands_on.user, stands_on.key.as_deref())?, hosts::by_id(c, stands_on.host)?) else {
         return Ok(None);
     };
-    Ok(Some(Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host }))
+    Ok(Some(Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host, terms }))
 }
 
-/// The person, if what vouched for them still does: their key, or – without one – that they are there. Whether they are
-/// disabled is authz's to say.
-fn person(c: &rusqlite::Connection, id: UserId, key: Option<&str>) -> Result<Option<User>, store::Error> {
-    let found = match key {
-        Some(key) => users::by_fingerprint(c, key)?,
-        None => users::by_id(c, id)?,
-    };
-    Ok(found.filter(|user| user.id == id))
+/// The person, if what vouched for them still does: their key, a certificate, or – without one – that they are there; and what it
+/// takes away. Whether they are disabled is authz's to say.
+fn person(c: &rusqlite::Connection, id: UserId, key: Option<&str>) -> Result<Option<(User, Terms)>, store::Error> {
+    match key {
+        Some(key) => user_cas::still(c, id, key),
+        None => Ok(users::by_id(c, id)?.map(|user| (user, Terms::default()))),
+    }
 }
 
 /// What the log says of a host that is granted, but not for this.
@@ -393,21 +430,31 @@ pub(super) fn not_granted(action: Action) -> String {
 
 pub(super) fn look_up(c: &rusqlite::Connection, asked: &Asked, purpose: Purpose) -> Result<Found, store::Error> {
     let state = state::read(c)?;
-    let user = person(c, asked.user, asked.key.as_deref())?;
+    let (user, terms) = person(c, asked.user, asked.key.as_deref())?.unzip();
     let host = hosts::by_name(c, &asked.workspace, &asked.host)?;
     let (Some(user), Some(host)) = (user.clone(), host) else {
-        return Ok(Found { user, facts: None, credential: None, sealed: false, state });
+        return Ok(Found { user, facts: None, credential: None, sealed: false, route: Ok(Vec::new()), state });
     };
     let credential = match purpose {
         Purpose::Connect => choose(c, asked, &user, &host)?.map(|found| (found, Way::Standing)),
         _ => purpose.choose(c, &user, &host)?,
     };
-    let facts = Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &asked.workspace)?, user: user.clone(), host };
+    let facts = Facts {
+        groups: users::groups_of(c, user.id)?,
+        grants: grants::all(c, &asked.workspace)?,
+        user: user.clone(),
+        host,
+        terms: terms.unwrap_or_default(),
+    };
     let sealed = match &credential {
         Some((Credential { scope: scope @ Scope::Personal(_), .. }, _)) => slots::is_sealed(c, scope)?,
         _ => false,
     };
-    Ok(Found { user: Some(user), facts: Some(facts), credential, sealed, state })
+    let route = match ways::route(c, &facts.host) {
+        Err(e @ store::Error::Way { .. }) => Err(e.to_string()),
+        other => Ok(other?),
+    };
+    Ok(Found { user: Some(user), facts: Some(facts), credential, sealed, route, state })
 }
 
 /// The credential: the one that was named, else the person's own choice, else the host's default, else the workspace's.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::forwards;
 use super::handler::Doorway;
 use super::selector::Selector;
 use crate::approvals::{Approvals, Draft, Error, Snapshot, Stream, Ticket};
@@ -66,6 +67,7 @@ pub(super) async fn serve(door: Arc<Doorway>, visit: Visit) {
                         channel_of(&door, &agent, &selector, client, channel, &seat).await;
                     });
                 }
+                Some(Arrival::Forward { reply, .. }) => reply.reject(forwards::for_agents()).await,
                 Some(Arrival::Left(_)) | None => break None,
             },
             Some(done) = running.join_next() => if let Err(error) = done {

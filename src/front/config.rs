@@ -129,7 +129,9 @@ const KEX: &[kex::Name] = &[
 const GCM: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM];
 const CIPHERS: &[cipher::Name] =
     &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_192_CTR, cipher::AES_128_CTR];
-const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM];
+const MACS_ETM: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM];
+// The last two for clients that know no other and no cipher that brings its own: libssh2 before 1.11 (curl, PHP), older Java.
+const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
 // Two uses: which of the broker's own keys it proves itself with, and – as `server-sig-algs` (RFC 8308) – what people may
 // sign in with. No SHA-1.
 const KEYS: &[Algorithm] = &[
@@ -167,7 +169,7 @@ fn russh(tuning: &Tuning, keys: Vec<PrivateKey>, ciphers: &'static [cipher::Name
             key: Cow::Borrowed(KEYS),
             host_key_certificates: Cow::Borrowed(&[]),
             cipher: Cow::Borrowed(ciphers),
-            mac: Cow::Borrowed(MACS),
+            mac: Cow::Borrowed(if tuning.post_quantum_only { MACS_ETM } else { MACS }),
             compression: Cow::Borrowed(&[compression::NONE]),
         },
         max_auth_attempts: tuning.attempts,

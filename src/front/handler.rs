@@ -1,13 +1,17 @@
 //! russh's callbacks → phases: signing in, then a session or the console. Only translates; nothing here waits for a
 //! host, since russh awaits these callbacks inline and a slow one freezes its client.
 
+mod certificates;
+
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use russh::keys::ssh_key::HashAlg;
+use russh::keys::ssh_key::{Certificate, HashAlg};
 use russh::keys::{Algorithm, PublicKey};
-use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::server::{
+    self, Auth, CertificateFault, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedCertificate, VerifiedPublicKey,
+};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,12 +21,13 @@ use super::notices;
 use super::selector::Selector;
 use super::verbs;
 use crate::approvals::Approvals;
-use crate::authn::{Authn, Known};
+use crate::authn::{Authn, Known, Shown};
 use crate::control::{Caller, Desk, Door};
-use crate::model::{EndReason, Name, User, UserId, printable};
+use crate::model::wire::{self, Decision, Sender, Word, look_up};
+use crate::model::{Destination, EndReason, Name, User, UserId, printable};
 use crate::scans::Scans;
 use crate::secret::Secret;
-use crate::sessions::{self, Answered, Arrival, Comer, Rooms, Seats, Visit, Visiting, open};
+use crate::sessions::{self, Answered, Arrival, Asks, Comer, Rooms, Seats, Visit, Visiting, open};
 
 /// Where the front leads: who people are, sessions, verbs.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub(super) struct SignIn {
     pub(super) asked_for: String,
     pub(super) person: Option<UserId>,
     pub(super) known: Option<Known>,
+    /// Why the certificate that was shown last signs nobody in.
+    pub(super) why: Option<String>,
     /// Since the key was accepted, what is sealed waits to be opened: so many answers opened nothing.
     pub(super) asking: Option<usize>,
     arrivals: Option<mpsc::Sender<Arrival>>,
@@ -79,6 +86,8 @@ pub(super) struct Handler {
     by_agent: bool,
     /// Keeps what they sealed open as long as this connection lives.
     visiting: Option<Visiting>,
+    /// Where the requests of somebody who is on the way to a host go.
+    asks: Option<Asks>,
 }
 
 impl Handler {
@@ -102,6 +111,7 @@ impl Handler {
             sealed: None,
             by_agent: false,
             visiting: None,
+            asks: None,
         }
     }
 
@@ -149,6 +159,18 @@ impl Handler {
         })
     }
 
+    /// A connection through a host: whoever serves this client decides about it, and waits with it if it must.
+    async fn forward(&mut self, channel: Channel<Msg>, to: Destination, reply: ChannelOpenHandle) {
+        let most = self.config.tuning.channels;
+        if to.is_too_long() {
+            reply.reject(refusal(1, "keyward: no destination is that long".to_owned())).await;
+        } else if let Some(seat) = self.seats.take(channel.id().into()) {
+            self.arrive(Arrival::Forward { channel, reply, seat, to });
+        } else {
+            reply.reject(refusal(4, format!("keyward: at most {most} channels on one connection"))).await;
+        }
+    }
+
     fn arrive(&self, arrival: Arrival) {
         self.note(|s| {
             if let Some(arrivals) = &s.arrivals {
@@ -168,6 +190,11 @@ impl server::Handler for Handler {
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        if let Some(certificate) = offer.certificate {
+            let shown = Shown { algorithm: offer.algorithm, verified: None };
+            let known = self.certified(user, certificate, shown).await;
+            return Ok(if known.is_some() { Auth::Accept } else { Auth::reject() });
+        }
         let known = self.person(user, offer.public_key, offer.algorithm).await;
         Ok(if known.is_some() { Auth::Accept } else { Auth::reject() })
     }
@@ -181,28 +208,20 @@ impl server::Handler for Handler {
             return Ok(Auth::reject());
         };
         self.key = Some((key.public_key.fingerprint(HashAlg::Sha256).to_string(), key.algorithm.to_string()));
-        self.sealed = None;
-        if let Known::Person(person) = &person
-            && let Some(comer) = self.comer(person)
-        {
-            // From before it is opened until this connection is gone.
-            self.visiting = Some(sessions::visiting(&self.door.rooms, person.id));
-            if sessions::asks_first(&self.door.rooms, &comer).await {
-                let mut tries = 0;
-                self.note(|s| {
-                    // What was answered wrongly stays counted, however often the key is shown.
-                    tries = *s.asking.get_or_insert(0);
-                    s.known = None;
-                });
-                if tries >= ANSWERS {
-                    return Ok(Auth::reject());
-                }
-                self.sealed = Some((comer, user.to_owned()));
-                return Ok(Auth::Reject { proceed_with_methods: Some(only(MethodKind::KeyboardInteractive)), partial_success: true });
-            }
-        }
-        self.note(|s| s.known = Some(person));
-        Ok(Auth::Accept)
+        Ok(self.let_in(user, person).await)
+    }
+
+    async fn auth_certificate(&mut self, user: &str, verified: VerifiedCertificate<'_>) -> Result<Auth, Self::Error> {
+        let touched = verified.security_key.is_some_and(|used| used.user_verified());
+        let shown = Shown { algorithm: verified.algorithm, verified: Some(touched) };
+        let Some((person, vouch)) = self.certified(user, verified.certificate, shown).await else { return Ok(Auth::reject()) };
+        self.key = Some((vouch.to_string(), verified.algorithm.to_string()));
+        Ok(self.let_in(user, Known::Person(person)).await)
+    }
+
+    async fn auth_certificate_unfit(&mut self, user: &str, certificate: &Certificate, fault: CertificateFault) -> Result<(), Self::Error> {
+        self.unfit(user, certificate, fault);
+        Ok(())
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -239,6 +258,8 @@ impl server::Handler for Handler {
             }
         }
         self.sealed = None;
+        // Where they go is what the accepted key was shown for, whatever was offered meanwhile.
+        self.selector = user.parse().ok();
         self.note(|s| (s.known, s.asking, s.person) = (Some(Known::Person(comer.user)), None, None));
         Ok(Auth::Accept)
     }
@@ -276,7 +297,10 @@ impl server::Handler for Handler {
             let key = Some(fingerprint.clone());
             let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             let notices = notices::begin(&self.door, caller, &self.config.tuning);
+            let (asks, asked) = Asks::new();
+            self.asks = Some(asks);
             let visit = Visit {
+                asked,
                 by_agent: self.by_agent.then(|| user.clone()),
                 notices,
                 user: user.id,
@@ -309,15 +333,27 @@ impl server::Handler for Handler {
 
     async fn channel_open_direct_tcpip(
         &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        reply.reject(refusal(1, "keyward: port forwarding is not granted on this broker".to_owned())).await;
+        let to = Destination::Address { host: host.to_owned(), port, originator: originator.to_owned(), originator_port };
+        self.forward(channel, to, reply).await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.forward(channel, Destination::Socket { path: path.to_owned() }, reply).await;
         Ok(())
     }
 
@@ -337,9 +373,32 @@ impl server::Handler for Handler {
         Ok(known.zip(self.selector.as_ref()).is_some_and(|(known, selector)| selector.host == *known.name()))
     }
 
+    fn consumer_answers_agent_request(&mut self, _: ChannelId) -> bool {
+        // On the way to a host it is decided like the request for a shell.
+        self.asks.is_some()
+    }
+
+    async fn global_request_later(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        reply: server::GlobalReplyHandle,
+        _: &mut Session,
+    ) -> Result<Option<server::GlobalReplyHandle>, Self::Error> {
+        match &self.asks {
+            Some(asks) if look_up(Word::Global, name).relayed_from_client() => {
+                asks.ask(name, data, reply);
+                Ok(None)
+            }
+            // At the console there is no host that could listen.
+            _ => Ok(Some(reply)),
+        }
+    }
+
     async fn global_request(&mut self, name: &str, _: &[u8], _: &mut Session) -> Result<bool, Self::Error> {
-        // OpenSSH's clients promise with it to open no further session; they are held to their word by nobody here.
-        Ok(name == "no-more-sessions@openssh.com")
+        // What a client promises with `no-more-sessions@openssh.com` is held against it by nobody here.
+        let row = wire::look_up(Word::Global, name);
+        Ok(row.decision == Decision::Answer && row.from != Sender::Host)
     }
 }
 

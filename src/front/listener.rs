@@ -177,8 +177,9 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
     }
 }
 
-fn why_refused(sign_in: &SignIn) -> &'static str {
+fn why_refused(sign_in: &SignIn) -> &str {
     match sign_in.asking {
+        None if sign_in.why.is_some() => sign_in.why.as_deref().unwrap_or_default(),
         None => "no key of a person who may sign in",
         Some(0) => "nothing was typed to open what they sealed",
         Some(_) => "what was typed opened nothing of what they sealed",

@@ -4,6 +4,10 @@
 mod agents;
 mod config;
 pub mod console;
+mod forwards;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod host_keys;
 mod listener;

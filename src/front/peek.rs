@@ -72,6 +72,15 @@ fn speaks_gcm(bytes: &[u8]) -> Look {
     )
 }
 
+/// [`speaks_gcm`] for `fuzz/`.
+#[cfg(feature = "fuzzing")]
+pub(super) fn known(bytes: &[u8]) -> Option<bool> {
+    match speaks_gcm(bytes) {
+        Look::Known(gcm) => Some(gcm),
+        Look::More => None,
+    }
+}
+
 /// The lists of ciphers, client to server and server to client, of a KEXINIT packet.
 fn lists(body: &[u8]) -> Option<[&[u8]; 2]> {
     let (_padding, payload) = body.split_first()?;

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::console::{self, Screen};
+use super::forwards;
 use super::handler::Doorway;
 use crate::control::{Caller, Desk};
 use crate::fault::Calling;
@@ -37,13 +38,14 @@ pub(super) async fn serve(
                         let _seat = seat;
                         reply.accept().await;
                         // A key that was removed meanwhile opens no further verb.
-                        if door.authn.owner_of(key).await == Some(caller.user) {
+                        if door.authn.still_vouched(caller.user, key).await {
                             verb(&door.desk, caller, calling, channel, handle).await;
                         } else {
-                            relay::say(channel, Held::default(), "your key was removed\nhint: ask whoever runs this broker").await;
+                            relay::say(channel, Held::default(), "what signed you in does so no more: the key was removed, or the certificate has run out or was revoked\nhint: ask whoever runs this broker").await;
                         }
                     });
                 }
+                Some(Arrival::Forward { reply, .. }) => reply.reject(forwards::no_host()).await,
                 Some(Arrival::Left(_)) | None => break,
             },
             Some(done) = running.join_next() => if let Err(error) = done {

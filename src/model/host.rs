@@ -89,7 +89,7 @@ pub struct HostKey {
     pub public_key: String,
     /// `SHA256:…`.
     pub fingerprint: String,
-    /// How it came to be trusted: `given`, `confirmed`, `first-use`, `known_hosts`.
+    /// How it came to be trusted: `given`, `confirmed`, `first-use`, `known_hosts`, `ca:NAME`, `rotation from SHA256:…`.
     pub source: String,
     /// When it was pinned.
     pub pinned_at: Time,
@@ -112,6 +112,12 @@ pub struct Host {
     pub trust_first_use: bool,
     /// The keys that prove it. None: no connection, unless `trust_first_use`.
     pub host_keys: Vec<HostKey>,
+    /// The host through which it is reached; its address is looked up there. `None`: the broker connects to it.
+    #[serde(default)]
+    pub via: Option<HostId>,
+    /// The old algorithms that are open for it.
+    #[serde(default)]
+    pub legacy: super::Legacy,
     /// When it was added.
     pub created_at: Time,
 }

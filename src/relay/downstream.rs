@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio_util::sync::CancellationToken;
 
+use super::files::Files;
 use super::notice::{Lookout, Teller};
 use super::replies::Replies;
 use super::say::ToClient;
 use super::{Counters, End, Ends};
+use crate::model::wire::{self, Word};
 
 /// The leg that reads from the host.
 pub(super) struct Downstream<'a> {
@@ -19,6 +21,7 @@ pub(super) struct Downstream<'a> {
     pub(super) ends: &'a Ends,
     pub(super) client_closed: &'a CancellationToken,
     pub(super) lookout: Option<&'a Lookout>,
+    pub(super) files: &'a Files,
 }
 
 impl Downstream<'_> {
@@ -53,6 +56,7 @@ impl Downstream<'_> {
             let _ = match message {
                 ChannelMsg::Data { data } => {
                     count(data.len());
+                    self.files.host(&data).await;
                     // A client that has closed the channel opens its window for nobody.
                     tokio::select! {
                         biased;
@@ -95,6 +99,7 @@ impl Downstream<'_> {
                     to.exit_signal(signal_name, core_dumped, error_message, lang_tag).await
                 }
                 ChannelMsg::XonXoff { client_can_do } => to.xon_xoff(client_can_do).await,
+                ChannelMsg::Request { ref name, .. } if !wire::look_up(Word::Request, name).relayed_from_host() => Ok(()),
                 ChannelMsg::Request { name, data, .. } => to.request(name, false, data).await,
                 ChannelMsg::Close => return End::Closed,
                 _ => Ok(()),

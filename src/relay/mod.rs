@@ -3,16 +3,22 @@
 
 mod counters;
 mod downstream;
+mod files;
 mod notice;
+mod pipe;
 mod replies;
 mod say;
+mod scribe;
 mod tracker;
 mod upstream;
+mod ways;
 mod witness;
 
 pub use counters::Counters;
 pub use notice::{Interlude, Notice, Notices};
+pub use pipe::{Pipe, Piped, pipe};
 pub use say::{ClientChannel, Held, hold, say};
+pub use ways::Ways;
 pub use witness::Witness;
 
 use std::sync::Arc;
@@ -22,9 +28,11 @@ use std::sync::atomic::AtomicBool;
 use russh::client;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::authz::Reach;
 use crate::model::Action;
+use crate::model::wire::{self, Needs, Word};
 
 /// What each side has said of its own end.
 #[derive(Debug, Default)]
@@ -44,10 +52,11 @@ struct Running {
 
 impl Running {
     fn is_granted(&self, reach: &Reach) -> bool {
-        match self.what {
-            "shell" => reach.allows(Action::Shell),
-            "exec" => reach.allows_command(&self.text),
-            _ => self.text == b"sftp" && reach.allows(Action::Sftp),
+        match wire::look_up(Word::Request, self.what).needs {
+            Needs::Grant(Action::Exec) => reach.allows_command(&self.text),
+            Needs::Grant(action) => reach.allows(action),
+            Needs::Subsystem => self.text == b"sftp" && reach.allows(Action::Sftp),
+            Needs::Nothing => false,
         }
     }
 }
@@ -68,8 +77,12 @@ pub struct Pump {
     pub client_closed: CancellationToken,
     /// Becomes a sentence when the session must end: the person is told it on this channel.
     pub ending: watch::Receiver<Option<String>>,
+    /// The ways back that the client asked for.
+    pub ways: Arc<Ways>,
     /// How the person is told what waits for them, if this channel becomes a shell on a terminal.
     pub notices: Option<Notices>,
+    /// Where what is seen of file transfers is written down; whoever owns it waits for that after the channels have ended.
+    pub scribes: TaskTracker,
 }
 
 /// Why a channel ended.
@@ -105,6 +118,7 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
     let replies = replies::Replies::default();
     let pty = held.pty;
     let ends = Ends::default();
+    let files = files::Files::default();
     let lookout = pump.notices.clone().map(notice::Lookout::new);
     let mut up = upstream::Upstream {
         to_client: &to_client,
@@ -115,6 +129,7 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
         started: false,
         ends: &ends,
         lookout: lookout.as_ref(),
+        files: &files,
     };
     let mut down = downstream::Downstream {
         to_client: &to_client,
@@ -124,13 +139,15 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
         ends: &ends,
         client_closed: &pump.client_closed,
         lookout: lookout.as_ref(),
+        files: &files,
     };
     let end = {
         let up = up.run(held, &mut from_client);
         let down = down.run(&mut from_host);
         let told = told(pump.ending.clone());
         let withdrawn = withdrawn(pump.reach.clone(), &ends);
-        tokio::pin!(up, down, told, withdrawn);
+        let unwitnessed = files.unwitnessed();
+        tokio::pin!(up, down, told, withdrawn, unwitnessed);
         let mut up_done = None;
         loop {
             tokio::select! {
@@ -146,6 +163,7 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
                     end => break end,
                 },
                 sentence = &mut told => break End::Told(sentence),
+                why = &mut unwitnessed => break End::Unwitnessed(why),
                 what = &mut withdrawn => break End::Refused(format!("{what} is not granted to you here any more")),
             }
         }
@@ -166,6 +184,7 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
         }
     }
     let _ = to_host.close().await;
+    files.end().await;
     Outcome { end, exit_status }
 }
 

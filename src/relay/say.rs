@@ -91,6 +91,7 @@ fn wants_reply(message: &ChannelMsg) -> bool {
         | ChannelMsg::RequestSubsystem { want_reply, .. }
         | ChannelMsg::RequestX11 { want_reply, .. }
         | ChannelMsg::SetEnv { want_reply, .. }
+        | ChannelMsg::AgentForward { want_reply }
         | ChannelMsg::Request { want_reply, .. } => *want_reply,
         _ => false,
     }

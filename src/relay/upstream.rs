@@ -7,11 +7,13 @@ use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
 use tokio_util::sync::CancellationToken;
 
+use super::files::Files;
 use super::notice::{Lent, Lookout};
 use super::replies::Replies;
 use super::say::{Held, ToClient};
 use super::{End, Ends, Pump, Running};
 use crate::authz::Reach;
+use crate::model::wire::{self, Needs, Word};
 use crate::model::{Action, printable};
 
 type ToHost = ChannelWriteHalf<client::Msg>;
@@ -26,6 +28,7 @@ pub(super) struct Upstream<'a> {
     pub(super) started: bool,
     pub(super) ends: &'a Ends,
     pub(super) lookout: Option<&'a Lookout>,
+    pub(super) files: &'a Files,
 }
 
 /// A step went wrong: the channel on the host is gone, or must end.
@@ -150,6 +153,7 @@ impl Upstream<'_> {
             ChannelMsg::Data { data } if data.is_empty() => Ok(()),
             ChannelMsg::Data { data } => {
                 self.pump.counters.bytes_in.fetch_add(u64::try_from(data.len()).unwrap_or(0), Ordering::Relaxed);
+                self.files.client(&data).await;
                 to.data_bytes(data).await.map_err(gone)
             }
             ChannelMsg::Eof => {
@@ -158,6 +162,15 @@ impl Upstream<'_> {
                 }
                 self.ends.client.store(true, Ordering::SeqCst);
                 to.eof().await.map_err(gone)
+            }
+            ChannelMsg::RequestPty { want_reply, .. } if self.pump.reach.borrow().no_pty => {
+                // It may have been counted as one while the channel waited.
+                self.pty = false;
+                self.pump.witness.refused("pty-req", "the certificate that signed them in permits no terminal").await;
+                if want_reply {
+                    self.replies.refused(self.to_client).await;
+                }
+                Ok(())
             }
             ChannelMsg::RequestPty { want_reply, term, col_width, row_height, pix_width, pix_height, terminal_modes } => {
                 self.pty = true;
@@ -198,17 +211,34 @@ impl Upstream<'_> {
                 to.request_subsystem(want_reply, name).await.map_err(gone)
             }
             ChannelMsg::Request { name, want_reply, data } => self.named(name, want_reply, data).await,
-            // russh has answered it: refused.
-            ChannelMsg::AgentForward { .. } => self.refuse("auth-agent-req@openssh.com", false).await,
-            ChannelMsg::RequestX11 { want_reply, .. } => self.refuse("x11-req", want_reply).await,
+            ChannelMsg::AgentForward { want_reply } => {
+                if !self.lends(Action::ForwardAgent, "auth-agent-req@openssh.com", want_reply).await? {
+                    return Ok(());
+                }
+                to.agent_forward(want_reply).await.map_err(gone)
+            }
+            ChannelMsg::RequestX11 {
+                want_reply,
+                single_connection,
+                x11_authentication_protocol: protocol,
+                x11_authentication_cookie: cookie,
+                x11_screen_number: screen,
+            } => {
+                if !self.lends(Action::X11, "x11-req", want_reply).await? {
+                    return Ok(());
+                }
+                // The cookie is one that the client made for this host; it changes it back itself.
+                to.request_x11(want_reply, single_connection, protocol, cookie, screen).await.map_err(gone)
+            }
             // What a client does not send (RFC 4254 §5.2: it has no standard error).
             _ => Ok(()),
         }
     }
 
-    /// Requests that have no message of their own. Those listed change what a person sees; every other one is refused.
+    /// Requests that have no message of their own: what the table lets through, and every other one is refused.
     async fn named(&mut self, name: String, want_reply: bool, data: Bytes) -> Step {
-        if matches!(name.as_str(), "break" | "eow@openssh.com") {
+        let row = wire::look_up(Word::Request, &name);
+        if row.relayed_from_client() && row.needs == Needs::Nothing {
             self.forwarded(want_reply).await;
             self.to_host.request(name, want_reply, data).await.map_err(|_| None)
         } else {
@@ -222,6 +252,18 @@ impl Upstream<'_> {
             self.replies.refused(self.to_client).await;
         }
         Ok(())
+    }
+
+    /// A way back to the person: granted and witnessed, or refused by name. The host may take it from then on.
+    async fn lends(&self, action: Action, name: &str, want_reply: bool) -> Result<bool, Option<End>> {
+        if !self.pump.reach.borrow().allows(action) {
+            self.refuse(name, want_reply).await?;
+            return Ok(false);
+        }
+        self.pump.witness.lends(name).await.map_err(|e| Some(End::Unwitnessed(e.to_string())))?;
+        self.pump.ways.open(action);
+        self.forwarded(want_reply).await;
+        Ok(true)
     }
 
     async fn forwarded(&self, want_reply: bool) {
@@ -253,6 +295,10 @@ impl Upstream<'_> {
         // Before the wait for the witness: a withdrawal that comes meanwhile finds it and ends the channel.
         let _ = self.ends.running.set(running);
         self.pump.witness.starts(what, text, self.pty).await.map_err(|e| Some(End::Unwitnessed(e.to_string())))?;
+        // A terminal in its raw mode alters no byte: a subsystem is followed there, too.
+        if what == "subsystem" || !self.pty {
+            self.files.begin(what, text, self.pump);
+        }
         self.forwarded(want_reply).await;
         Ok(())
     }

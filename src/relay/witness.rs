@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::scribe::{self, Scribe};
 use crate::audit::{self, Log};
 use crate::model::{Event, EventName};
+use crate::sftp::recognise;
 
 /// Refusals recorded per channel; a client that asks for more is not helped by more entries.
 const MOST_REFUSALS: u32 = 16;
@@ -36,6 +38,23 @@ impl Witness {
         if pty {
             event = event.with("pty", true);
         }
+        if let Some(program) = Some(text).filter(|_| what == "exec").and_then(recognise) {
+            event = scribe::program(event, &program);
+        }
+        self.log.record(event).await.map(drop)
+    }
+
+    /// Who writes down what is seen of this channel's files.
+    pub(super) fn scribe(&self) -> Scribe {
+        Scribe::new(self.log.clone(), self.base.clone())
+    }
+
+    /// The host is about to be told of a way back to the person; durable before it hears of it.
+    ///
+    /// # Errors
+    /// [`audit::Error`]: then it must not be told.
+    pub(super) async fn lends(&self, name: &str) -> Result<(), audit::Error> {
+        let event = Event { name: EventName::ForwardOpened, ..self.base.clone() }.with("kind", name);
         self.log.record(event).await.map(drop)
     }
 

@@ -9,6 +9,7 @@ mod install;
 mod passwords;
 mod place;
 pub mod script;
+mod visit;
 
 pub use conduct::{Left, Outcome, Wish};
 pub use desk::{Parts, Plan, PlannedHost, Rotations, Tested, Who};

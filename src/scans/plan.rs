@@ -15,7 +15,7 @@ use crate::authz;
 use crate::checks::{self, Policy};
 use crate::clock::Time;
 use crate::facts;
-use crate::model::{Action, GroupId, Host, HostPattern, Name, User};
+use crate::model::{Action, GroupId, Host, HostPattern, Name, Terms, User, Vouch};
 use crate::probes::Probe;
 
 /// Patterns in one selector.
@@ -34,6 +34,14 @@ pub struct Who {
     pub workspace: Name,
     /// Whether they may know of hosts that are not granted to them, and of scans of others.
     pub sees_all: bool,
+}
+
+impl Who {
+    /// What the way in, by which they came, takes away.
+    fn terms(&self) -> Terms {
+        let vouch = self.key.as_deref().and_then(|key| key.parse::<Vouch>().ok());
+        vouch.and_then(|vouch| vouch.certificate).map(|certified| certified.terms).unwrap_or_default()
+    }
 }
 
 /// Where vulnerabilities are looked up.
@@ -209,7 +217,13 @@ pub(super) fn choose(
         if !patterns.iter().any(|p| p.covers(&host.name, &host.tags)) {
             continue;
         }
-        let facts = authz::Facts { user: who.user.clone(), groups: groups.to_vec(), host: host.clone(), grants: grants.to_vec() };
+        let facts = authz::Facts {
+            user: who.user.clone(),
+            groups: groups.to_vec(),
+            host: host.clone(),
+            grants: grants.to_vec(),
+            terms: who.terms(),
+        };
         let skip = match authz::explain(&facts, who.client.ip(), now, now).result {
             Ok((reach, _)) if reach.allows(Action::Scan) => None,
             Ok(_) => Some("scanning it is not granted".to_owned()),

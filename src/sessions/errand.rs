@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::exec::{self, ExecChannel, ExecInput, Opening};
 use super::gate::Gates;
+use super::hops::journey;
 use super::live::{Counted, Ended};
-use super::open::{Halt, Opened, Rooms, Shared, close_lease, journey, note, record_end, still_granted};
+use super::open::{Halt, Opened, Rooms, Shared, close_lease, note, record_end, still_granted};
 use super::registry::{Entrance, Live, LiveConnection, Place};
 use crate::audit::Audited;
 use crate::authz::Reach;
@@ -186,6 +187,7 @@ where
                 };
             }
             Ok(Err(Halt::TooLate)) => {}
+            Ok(Err(Halt::Hop { halt, .. })) if matches!(*halt, Halt::TooLate) => {}
             Ok(Err(halt)) => return Err(not_opened(&halt, &wish.host, id)),
             Err(Panicked) => return Err(broken(rooms, id, &progress).await),
         }
@@ -253,7 +255,7 @@ async fn journey_of(rooms: &Rooms, wish: &Errand, gates: &Gates, id: SessionId, 
     };
     let opened = match outcome {
         Ok(opened) => {
-            let stands_on = StandsOn { session: id, user, key, host: opened.host.id, client, began };
+            let stands_on = StandsOn { session: id, user, key, host: opened.host.id, hops: opened.hops.clone(), client, began };
             still_granted(rooms, stands_on.clone(), &mut bell, opened).await.map(|opened| (stands_on, opened))
         }
         Err(halt) => Err(halt),
@@ -275,7 +277,9 @@ impl Standing {
     where
         W: Future<Output = T>,
     {
-        let Self { id, stands_on, opened, mut place, mut bell } = self;
+        let Self { id, stands_on, mut opened, mut place, mut bell } = self;
+        // Nothing that the host wants to open is for anybody: it is refused.
+        drop(opened.connection.take_opens());
         let connection = Arc::new(opened.connection);
         let over = CancellationToken::new();
         let site = Site {
@@ -337,7 +341,8 @@ where
 {
     let Some(connection) = live.connection.filter(|_| live.user == user.id && live.host == host.id) else { return Ok(None) };
     let stands_on =
-        StandsOn { session: live.id, user: user.id, key: wish.key.clone(), host: host.id, client: wish.client, began: live.started_at };
+        // Its jump hosts are its session's to look after.
+        StandsOn { session: live.id, user: user.id, key: wish.key.clone(), host: host.id, hops: Vec::new(), client: wish.client, began: live.started_at };
     if !rooms.custody.still(stands_on.clone()).await?.is_some_and(|reach| reach.allows(Action::Scan)) {
         return Ok(None);
     }
@@ -396,6 +401,15 @@ async fn watching(
 
 /// One line of a table, in which stands no name that is somebody's own.
 fn not_opened(halt: &Halt, host: &Name, session: SessionId) -> NotOpened {
+    if let Halt::Hop { hop, halt } = halt {
+        let via = |why: String| format!("via {hop}: {why}");
+        return match not_opened(halt, hop, session) {
+            NotOpened::Skipped(why) => NotOpened::Skipped(via(why)),
+            NotOpened::Refused(why) => NotOpened::Refused(via(why)),
+            NotOpened::Unreachable(why) => NotOpened::Unreachable(via(why)),
+            NotOpened::Ended(why) => NotOpened::Ended(via(why)),
+        };
+    }
     let sentence = match halt {
         Halt::Custody(custody::Error::NoSuchCredential { .. }) => "the credential that was named is not attached to it".to_owned(),
         Halt::Custody(custody::Error::NoCredential(_)) => "it has no credential that this person can use".to_owned(),
@@ -410,6 +424,6 @@ fn not_opened(halt: &Halt, host: &Name, session: SessionId) -> NotOpened {
             EndReason::Broker => NotOpened::Skipped(sentence),
             _ => NotOpened::Unreachable(sentence),
         },
-        Halt::Left(_) | Halt::Told(_) => NotOpened::Ended(sentence),
+        Halt::Left(_) | Halt::Told(_) | Halt::Hop { .. } => NotOpened::Ended(sentence),
     }
 }

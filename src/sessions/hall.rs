@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::ask;
-use crate::model::EndReason;
+use crate::model::{Destination, EndReason};
 use crate::relay::{self, ClientChannel, Held};
 use crate::target::Prompt;
 
@@ -29,6 +29,17 @@ pub enum Arrival {
         reply: ChannelOpenHandle,
         /// Its place within the limit of the connection.
         seat: Seat,
+    },
+    /// It asks for a connection through the host.
+    Forward {
+        /// The channel.
+        channel: ClientChannel,
+        /// Accepts or rejects it; dropping it rejects.
+        reply: ChannelOpenHandle,
+        /// Its place within the limit of the connection.
+        seat: Seat,
+        /// Where it is to lead.
+        to: Destination,
     },
     /// It is gone.
     Left(EndReason),
@@ -102,6 +113,8 @@ pub(super) struct Waiting {
     /// Whether it was heard since the question that is asked came.
     heard: bool,
     pub(super) seat: Seat,
+    /// Where it is to lead, if it is no session channel: then nobody is asked or told anything on it.
+    pub(super) forward: Option<Destination>,
 }
 
 /// The waiting channels of one session.
@@ -188,7 +201,7 @@ impl Waiting {
 
     /// It lives and has not said yet what it wants.
     fn is_silent(&self) -> bool {
-        !self.is_gone() && !self.held.asked && !self.held.is_full()
+        self.forward.is_none() && !self.is_gone() && !self.held.asked && !self.held.is_full()
     }
 
     /// It lives, has a terminal, and somebody who can still type.
@@ -199,7 +212,12 @@ impl Waiting {
 
 fn seated(arrival: Arrival) -> Result<Waiting, EndReason> {
     match arrival {
-        Arrival::Channel { channel, reply, seat } => Ok(Waiting { channel, reply: Some(reply), held: Held::default(), heard: false, seat }),
+        Arrival::Channel { channel, reply, seat } => {
+            Ok(Waiting { channel, reply: Some(reply), held: Held::default(), heard: false, seat, forward: None })
+        }
+        Arrival::Forward { channel, reply, seat, to } => {
+            Ok(Waiting { channel, reply: Some(reply), held: Held::default(), heard: false, seat, forward: Some(to) })
+        }
         Arrival::Left(why) => Err(why),
     }
 }

@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use russh::server;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use super::exec::{self, Opening};
+use super::forward::{self, Ledger};
 use super::hall::{Hall, Waiting};
 use super::open::{Opened, Rooms};
 use super::registry::Place;
+use super::remote::{Comes, Remote, Request};
 use super::run::{self, Run};
 use crate::authz::Reach;
 use crate::clock::Time;
 use crate::custody::{self, StandsOn};
 use crate::fault::{Fault, Kind};
-use crate::model::{EndReason, Event, EventName, SessionId};
-use crate::relay::{self, Counters, End, Notices, Outcome, Pump, Witness};
+use crate::model::{Action, Destination, EndReason, Event, EventName, SessionId};
+use crate::relay::{self, Counters, End, Notices, Outcome, Pipe, Pump, Ways, Witness};
 use crate::target::Connection;
 
 /// How often an idle connection to the host is looked after.
@@ -51,14 +55,17 @@ pub(super) async fn live(
     stands_on: StandsOn,
     opened: Opened,
     notices: Option<Notices>,
+    (client, asked): (server::Handle, mpsc::Receiver<Request>),
     hall: &mut Hall,
     place: &mut Place,
     mut bell: watch::Receiver<u64>,
 ) -> Ended {
-    let Opened { connection, user, host, credential, reach } = opened;
+    let Opened { mut connection, user, host, credential, reach, .. } = opened;
+    let comes = Comes { asked, opens: connection.take_opens() };
     let base = Event::new(EventName::ChannelOpened, user.name.to_string()).host(&host).credential(&credential).session(id);
     let mut session = Session {
         rooms,
+        ledger: Arc::new(Ledger::new(rooms.log.clone(), base.clone())),
         base,
         connection: Arc::new(connection),
         reach: watch::channel(reach).0,
@@ -67,7 +74,10 @@ pub(super) async fn live(
         channels: JoinSet::new(),
         exit_status: None,
         notices,
+        scribes: TaskTracker::new(),
+        ways: Arc::default(),
     };
+    session.looks_back(client, comes);
     let (mut runs, mut openings) = place.stands(session.reach.subscribe(), session.connection.key().fingerprint.clone());
     for waiting in std::mem::take(&mut hall.waiting) {
         session.start(waiting);
@@ -97,10 +107,11 @@ pub(super) async fn live(
                 Err(e) => break unchecked(&e),
             },
             () = tokio::time::sleep(LOOK) => if session.connection.is_closed() {
-                break (EndReason::HostLost, "the connection to the host broke off".to_owned());
+                break (EndReason::HostLost, String::new());
             },
         }
     };
+    let text = if reason == EndReason::HostLost { session.connection.lost().await } else { text };
     // Before the farewell: whoever waits for this connection learns at once that it is gone.
     place.falls();
     runs.close();
@@ -121,6 +132,7 @@ pub(super) async fn live(
 struct Session<'a> {
     rooms: &'a Rooms,
     base: Event,
+    ledger: Arc<Ledger>,
     connection: Arc<Connection>,
     reach: watch::Sender<Reach>,
     ending: watch::Sender<Option<String>>,
@@ -128,11 +140,16 @@ struct Session<'a> {
     channels: JoinSet<Option<Outcome>>,
     exit_status: Option<u32>,
     notices: Option<Notices>,
+    scribes: TaskTracker,
+    ways: Arc<Ways>,
 }
 
 impl Session<'_> {
     /// Opens the same channel on the host and pumps between the two, in a task of its own.
-    fn start(&mut self, waiting: Waiting) {
+    fn start(&mut self, mut waiting: Waiting) {
+        if let Some(to) = waiting.forward.take() {
+            return self.forward(waiting, to);
+        }
         let connection = Arc::clone(&self.connection);
         let pump = Pump {
             reach: self.reach.subscribe(),
@@ -140,7 +157,9 @@ impl Session<'_> {
             witness: Witness::new(self.rooms.log.clone(), self.base.clone()),
             client_closed: waiting.seat.closed().clone(),
             ending: self.ending.subscribe(),
+            ways: Arc::clone(&self.ways),
             notices: self.notices.clone(),
+            scribes: self.scribes.clone(),
         };
         let counted = Counted::one(&self.counters);
         self.channels.spawn(async move {
@@ -163,6 +182,34 @@ impl Session<'_> {
                 }
             }
         });
+    }
+
+    /// Opens what the person's client asks for through the host, and pumps it, in a task of its own.
+    fn forward(&mut self, waiting: Waiting, to: Destination) {
+        let pipe = Pipe {
+            reach: self.reach.subscribe(),
+            needs: Action::ForwardLocal,
+            counters: Arc::clone(&self.counters),
+            client_closed: waiting.seat.closed().clone(),
+            ending: self.ending.subscribe(),
+        };
+        let (connection, ledger, counted) = (Arc::clone(&self.connection), Arc::clone(&self.ledger), Counted::one(&self.counters));
+        self.channels.spawn(forward::forward(connection, waiting, to, ledger, pipe, counted));
+    }
+
+    /// Looks after what the host may open at the person's client, in a task of its own.
+    fn looks_back(&mut self, client: server::Handle, comes: Comes) {
+        let remote = Remote {
+            client,
+            connection: Arc::clone(&self.connection),
+            log: self.rooms.log.clone(),
+            base: self.base.clone(),
+            reach: self.reach.subscribe(),
+            ending: self.ending.subscribe(),
+            counters: Arc::clone(&self.counters),
+            ways: Arc::clone(&self.ways),
+        };
+        self.channels.spawn(remote.serve(comes));
     }
 
     /// Runs an approved command on a channel of its own beside the person's.
@@ -194,7 +241,7 @@ impl Session<'_> {
             Ok(Some(outcome)) => {
                 self.exit_status = outcome.exit_status.or(self.exit_status);
                 match outcome.end {
-                    End::HostLost => Some((EndReason::HostLost, "the connection to the host broke off".to_owned())),
+                    End::HostLost => Some((EndReason::HostLost, String::new())),
                     End::Unwitnessed(why) => Some((EndReason::Broker, format!("the audit log cannot be written: {why}"))),
                     End::Refused(_) => {
                         self.exit_status = Some(255);
@@ -227,6 +274,9 @@ impl Session<'_> {
             let _ = self.note(done);
         }
         self.channels.shutdown().await;
+        // What was seen of transfers stands in the log before the end of their session does.
+        self.scribes.close();
+        let _ = tokio::time::timeout(FAREWELL, self.scribes.wait()).await;
         self.connection.close().await;
     }
 }

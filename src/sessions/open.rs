@@ -8,19 +8,26 @@ use russh::{Disconnect, server};
 use tokio::sync::{mpsc, watch};
 
 use super::arrears::Arrears;
+use super::forward::{one_line, prohibited};
 use super::gate::{Barred, Gates};
 use super::hall::{Arrival, Hall};
+use super::hops::{Stage, journey};
+use super::learn;
 use super::live::{self, Ended};
 use super::registry::{Entrance, Registry};
+use super::remote::Request;
 use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
 use crate::custody::{self, Asked, Custody, LeaseEnd, SessionEnd, StandsOn, Warrant};
 use crate::fault::{Calling, Fault, Kind};
-use crate::model::{Credential, EndReason, Event, EventName, Host, HostKey, Name, SessionId, User, UserId};
+use crate::model::{Credential, EndReason, Event, EventName, Host, HostId, HostKey, Name, SessionId, User, UserId};
 use crate::relay::{self, Notices};
 use crate::ssh_agent;
 use crate::target::{self, Connection, Error as TargetError, Prompt};
+
+/// What is said to a client that knows why.
+const GOODBYE: &str = "the session has ended";
 
 /// How long a client that must be told something has to open a channel to be told on.
 const TELLING: Duration = Duration::from_secs(5);
@@ -69,6 +76,8 @@ pub struct Visit {
     pub arrivals: mpsc::Receiver<Arrival>,
     /// To say goodbye to the client.
     pub handle: server::Handle,
+    /// What the client asks for that belongs to no channel.
+    pub asked: mpsc::Receiver<Request>,
     /// How the person is told what waits for them while they sit at a shell.
     pub notices: Option<Notices>,
     /// The person, where their agent is to open what they sealed before anything else.
@@ -79,7 +88,8 @@ pub struct Visit {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) permitted: Option<(User, Host, Credential)>,
-    pub(super) lease_open: bool,
+    /// Whose lease is open: of the host, or of a jump host on the way.
+    pub(super) lease: Option<(User, Host, Credential)>,
     /// How long it took to connect, once the host has proven its key; and when it had.
     pub(super) proven: Option<(Duration, Instant)>,
 }
@@ -93,6 +103,8 @@ pub(super) struct Opened {
     pub(super) host: Host,
     pub(super) credential: Credential,
     pub(super) reach: Reach,
+    /// The jump hosts that the connection passes.
+    pub(super) hops: Vec<HostId>,
 }
 
 /// Why it did not come to that.
@@ -113,6 +125,9 @@ pub(super) enum Halt {
     Agent(ssh_agent::Error),
     #[error("its turn to sign in came too late")]
     TooLate,
+    /// It ended at a jump host on the way.
+    #[error("via {hop}: {halt}")]
+    Hop { hop: Name, halt: Box<Halt> },
 }
 
 impl Halt {
@@ -123,6 +138,7 @@ impl Halt {
             Self::Left(why) | Self::Told(why) => *why,
             Self::Barred => EndReason::Refused,
             Self::TooLate => EndReason::Limit,
+            Self::Hop { halt, .. } => halt.end_reason(),
         }
     }
 
@@ -143,6 +159,7 @@ impl Halt {
             Self::Custody(e) => (e.to_string(), e.hint()),
             Self::Agent(e) => (e.to_string(), e.hint()),
             Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
+            Self::Hop { hop, halt } => return format!("{host} via {hop}: {}", halt.sentence(hop, session, calling)),
             Self::Left(_) | Self::Told(_) | Self::Barred | Self::TooLate => (self.to_string(), None),
         };
         match hint {
@@ -169,7 +186,8 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 }
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
-    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, notices, by_agent } = visit;
+    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, asked: asks, notices, by_agent } =
+        visit;
     let asked = Asked { user, key: Some(key.clone()), needs: None, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
@@ -187,9 +205,10 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let warrant = match warranted {
         Ok(warrant) => warrant,
         Err(halt) => {
+            drop(asks);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
-            tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
-            let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
+            let goodbye = tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
+            let _ = handle.disconnect(Disconnect::ByApplication, goodbye, "en".to_owned()).await;
             return;
         }
     };
@@ -212,36 +231,39 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         left = hall.keep(&mut questions) => Err(Halt::Left(left)),
         why = place.told_to_end() => Err(Halt::Told(why)),
     };
-    let stands_on = |host: &Host| StandsOn { session: id, user, key: Some(key), host: host.id, client, began };
+    let stands_on = |o: &Opened| StandsOn { session: id, user, key: Some(key), host: o.host.id, hops: o.hops.clone(), client, began };
     let outcome = match outcome {
         Ok(opened) => {
-            let stands_on = stands_on(&opened.host);
+            let stands_on = stands_on(&opened);
             still_granted(&rooms, stands_on.clone(), &mut bell, opened).await.map(|opened| (stands_on, opened))
         }
         Err(halt) => Err(halt),
     };
+    let mut goodbye = GOODBYE.to_owned();
     match outcome {
         Ok((stands_on, opened)) => {
-            let ended = live::live(&rooms, id, stands_on, opened, notices, &mut hall, &mut place, bell).await;
+            let ended = live::live(&rooms, id, stands_on, opened, notices, (handle.clone(), asks), &mut hall, &mut place, bell).await;
             let (text, reason) = (ended.text.clone(), ended.reason);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
             if !matches!(reason, EndReason::ClientClosed | EndReason::ClientLost) {
                 // Its channels were told why. A goodbye at once would overtake what the client has yet to print.
                 gone(&mut hall, FAREWELL).await;
+                goodbye = format!("keyward: {text}");
             }
         }
         Err(halt) => {
+            drop(asks);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
             close_lease(&rooms, id, &progress, &halt.to_string()).await;
             record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &halt.to_string()).await;
             if !matches!(halt, Halt::Left(_)) {
-                tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
+                goodbye = tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
             }
         }
     }
     // Only now: whoever waits for the session's end finds it recorded.
     drop(place);
-    let _ = handle.disconnect(Disconnect::ByApplication, "the session has ended".to_owned(), "en".to_owned()).await;
+    let _ = handle.disconnect(Disconnect::ByApplication, goodbye, "en".to_owned()).await;
 }
 
 /// What was withdrawn or narrowed while the host was dialled counts before anything is started there.
@@ -271,17 +293,17 @@ pub(super) async fn still_granted(
     }
 }
 
-/// The journey of a warrant: dialed and proven, leased, signed in, wiped, recorded.
-///
-/// `gates`: of a scan, which tries a credential on few hosts at a time until one has taken it.
-pub(super) async fn journey(
+/// One leg of a journey: to the host, or to a jump host on the way.
+pub(super) async fn leg(
     rooms: &Rooms,
     warrant: Warrant,
-    prompts: mpsc::Sender<Prompt>,
+    prompts: &mpsc::Sender<Prompt>,
     progress: &Shared,
     gates: Option<&Gates>,
+    stage: Stage,
 ) -> Result<Opened, Halt> {
-    let Warrant { permit, user, host, credential, way } = warrant;
+    let Warrant { permit, user, host, credential, way, .. } = warrant;
+    let Stage { jump, to, passed } = stage;
     let session = permit.get().session();
     let reach = permit.get().reach().clone();
 
@@ -291,18 +313,26 @@ pub(super) async fn journey(
     }
 
     // A dead or wrong host never costs a decryption.
-    let dialed = match target::dial(&rooms.target, &host).await {
+    let now = u64::try_from(rooms.clock.now().millis() / 1000).unwrap_or(0);
+    let dialed = match target::dial(&rooms.target, &host, jump, now).await {
         Ok(dialed) => dialed,
         Err(e) => {
-            if let TargetError::KeyChanged { presented, .. } | TargetError::NotPinned { presented } = &e {
+            if let TargetError::KeyChanged { presented, .. }
+            | TargetError::NotPinned { presented }
+            | TargetError::Uncertified { presented, .. } = &e
+            {
                 let event =
                     Event::new(EventName::HostKeyMismatch, user.name.to_string()).host(&host).session(session).denied(e.to_string());
-                rooms.log.record(event.with("presented", &presented.fingerprint)).await.map_err(custody::Error::from)?;
+                rooms.log.record(event.with("presented", &presented.key)).await.map_err(custody::Error::from)?;
             }
             return Err(e.into());
         }
     };
-    note(progress, |p| p.proven = Some((dialed.connect_took(), Instant::now())));
+    if to.is_none() {
+        note(progress, |p| p.proven = Some((passed + dialed.connect_took(), Instant::now())));
+    }
+    // A key that is trusted from this moment on vouches for no other yet.
+    let was_pinned = !host.host_keys.is_empty();
     let host = if host.host_keys.is_empty() { pin(rooms, &user, &host, &dialed, session).await? } else { host };
 
     let turn = match gates {
@@ -314,19 +344,19 @@ pub(super) async fn journey(
     }
 
     // Noted before it is asked for: if this is dropped on the way, its end is still recorded.
-    note(progress, |p| p.lease_open = true);
+    note(progress, |p| p.lease = Some((user.clone(), host.clone(), credential.clone())));
     let lease = match rooms.custody.lease(permit, &user, &host, (&credential, way), &dialed.key().fingerprint, dialed.source()).await {
         Ok(lease) => lease,
         Err(e) => {
-            note(progress, |p| p.lease_open = false);
+            note(progress, |p| p.lease = None);
             return Err(e.into());
         }
     };
     let peer = dialed.peer();
-    let signed_in = dialed.login(lease, &prompts).await;
+    let signed_in = dialed.login(lease, prompts).await;
 
     // The lease is spent, whatever came of it: this is recorded before anything is relayed.
-    note(progress, |p| p.lease_open = false);
+    note(progress, |p| p.lease = None);
     match (&signed_in, turn) {
         (Ok(_), Some(turn)) => turn.taken(),
         (Err(TargetError::Refused { .. } | TargetError::NoMethod { .. } | TargetError::PromptUnanswered(_)), Some(turn)) => turn.refused(),
@@ -338,11 +368,24 @@ pub(super) async fn journey(
         Err(e) => LeaseEnd::Failed(e.to_string()),
     };
     rooms.custody.returned(session, &user, &host, &credential, end).await?;
-    let connection = signed_in?;
-    let event = Event::new(EventName::SessionSignedIn, user.name.to_string()).host(&host).credential(&credential).session(session);
-    let event = event.with("peer", peer).with("method", connection.method()).with("host_key", &connection.key().fingerprint);
+    let mut connection = signed_in?;
+    let name = if to.is_some() { EventName::HopSignedIn } else { EventName::SessionSignedIn };
+    let event = Event::new(name, user.name.to_string()).host(&host).credential(&credential).session(session);
+    let event = event.with("method", connection.method()).with("host_key", &connection.key().key);
+    let event = event.with("algorithms", connection.algorithms());
+    let event = match (peer, connection.through()) {
+        (Some(peer), _) => event.with("peer", peer),
+        (None, Some(jump)) => event.with("via", jump),
+        (None, None) => event,
+    };
+    let event = if let Some(to) = &to { event.with("to", to) } else { event };
+    let certified = connection.key().fingerprint != connection.key().key;
+    let event = if certified { event.with("host_ca", &connection.key().fingerprint) } else { event };
     rooms.log.record(event).await.map_err(custody::Error::from)?;
-    Ok(Opened { connection, user, host, credential, reach })
+    if was_pinned && !certified && rooms.target.learn_host_keys {
+        learn::learn(rooms, session, &user, &host, &mut connection);
+    }
+    Ok(Opened { connection, user, host, credential, reach, hops: Vec::new() })
 }
 
 /// First contact with a host whose owner allowed to trust it: the key is pinned before a credential is near.
@@ -369,7 +412,7 @@ pub(super) fn note(progress: &Shared, change: impl FnOnce(&mut Progress)) {
 }
 
 pub(super) async fn close_lease(rooms: &Rooms, session: SessionId, progress: &Shared, why: &str) {
-    let open = progress.lock().ok().and_then(|p| p.permitted.clone().filter(|_| p.lease_open));
+    let open = progress.lock().ok().and_then(|p| p.lease.clone());
     if let Some((user, host, credential)) = open
         && let Err(error) = rooms.custody.returned(session, &user, &host, &credential, LeaseEnd::Failed(why.to_owned())).await
     {
@@ -408,22 +451,28 @@ pub(super) async fn record_end(rooms: &Rooms, session: SessionId, progress: &Sha
     }
 }
 
-/// Tells the person on every channel that waits, or on the first that comes.
-async fn tell(hall: &mut Hall, sentence: &str) {
+/// Tells the person on every channel that waits, or on the first that comes. What is left to say with the goodbye: the sentence, if
+/// none came (`ssh -N`).
+async fn tell(hall: &mut Hall, sentence: &str) -> String {
     if hall.waiting.is_empty() {
         match tokio::time::timeout(TELLING, hall.next()).await {
             Ok(Ok(first)) => hall.waiting.push(first),
-            Ok(Err(_)) | Err(_) => return,
+            Ok(Err(_)) | Err(_) => return format!("keyward: {}", one_line(sentence)),
         }
     }
     for waiting in hall.waiting.drain(..) {
         if let Some(reply) = waiting.reply {
+            if waiting.forward.is_some() {
+                reply.reject(prohibited(sentence)).await;
+                continue;
+            }
             reply.accept().await;
         }
         relay::say(waiting.channel, waiting.held, sentence).await;
     }
     // The client reads the sentence and leaves; if it does not, it is shown the door.
     gone(hall, TELLING).await;
+    GOODBYE.to_owned()
 }
 
 /// Waits until the client has gone, at most for `limit`.

@@ -106,6 +106,10 @@ pub(super) async fn by_agent(rooms: &Rooms, hall: &mut Hall, handle: &server::Ha
 
 /// Whether the client forwards its agent on this channel.
 async fn forwards(waiting: &mut Waiting) -> bool {
+    if waiting.forward.is_some() {
+        // Such a channel says nothing of agents; it is answered later, as the others are.
+        return false;
+    }
     if let Some(reply) = waiting.reply.take() {
         reply.accept().await;
     }

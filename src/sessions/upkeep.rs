@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::exec::{self, ExecChannel, ExecInput};
 use super::gate::Gates;
+use super::hops::journey;
 use super::live::{Counted, Ended};
-use super::open::{Halt, Opened, Rooms, Shared, close_lease, journey, note, record_end, still_granted};
+use super::open::{Halt, Opened, Rooms, Shared, close_lease, note, record_end, still_granted};
 use super::registry::{Entrance, Place};
 use crate::audit::Audited;
 use crate::authz::Reach;
@@ -22,7 +23,7 @@ use crate::custody::{self, Asked, NewPasswordEnd, Purpose, StandsOn, SudoEnd};
 use crate::fault::Calling;
 use crate::model::{Action, Credential, EndReason, EventName, Host, HostId, Name, SessionId, UpkeepAct, User, UserId};
 use crate::relay::Counters;
-use crate::target::{self, Connection, Error as TargetError};
+use crate::target::{self, Connection, Error as TargetError, ProvenKey};
 
 /// How long a host may take to take a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -148,6 +149,14 @@ impl Site {
         exec::open_kept(&self.connection, command, false, Counted::one(&self.counters)).await
     }
 
+    /// The keys that another host proves, reached from here: a forwarding, which `forward-local` must allow. Signs in nowhere.
+    ///
+    /// # Errors
+    /// As [`target::probe`].
+    pub async fn keys_of(&self, host: &Host) -> Result<Vec<ProvenKey>, TargetError> {
+        target::probe(&self.rooms.target, host, Some(&self.connection)).await
+    }
+
     /// Whether there is a sudo password that could be given here. Decrypts nothing.
     pub async fn has_sudo_password(&self) -> bool {
         matches!(self.elevate().await, Ok(Some(_)))
@@ -234,7 +243,8 @@ where
         client: wish.client.to_string(),
         started_at: began,
     });
-    let (address, host) = (warrant.host.address.clone(), warrant.host.id);
+    // What the broker itself looks up: behind a jump host, that one's address.
+    let (address, host) = (warrant.route.first().unwrap_or(&warrant.host).address.clone(), warrant.host.id);
     let mut told = Steps { session: id, steps: Vec::new(), method: None, refused: false };
     let asked_name = Instant::now();
     let named = target::look_up(&rooms.target, &address).await;
@@ -258,7 +268,8 @@ where
             outcome
         }
     };
-    let stands_on = StandsOn { session: id, user: wish.user, key: wish.key.clone(), host, client: wish.client, began };
+    let hops = outcome.as_ref().map(|opened| opened.hops.clone()).unwrap_or_default();
+    let stands_on = StandsOn { session: id, user: wish.user, key: wish.key.clone(), host, hops, client: wish.client, began };
     let opened = match outcome {
         // A trial begins nothing: there is nothing that a grant could have been taken from.
         Ok(opened) if wish.needs.is_some() => still_granted(rooms, stands_on.clone(), &mut bell, opened).await,
@@ -336,7 +347,10 @@ impl Steps {
         let Some((connected, at)) = proven else {
             let Err(halt) = outcome else { return };
             let name = match halt {
-                Halt::Target(TargetError::Unreachable { .. } | TargetError::TimedOut { step: "TCP connection", .. }) => StepName::Network,
+                Halt::Target(
+                    TargetError::Unreachable { .. } | TargetError::Beyond { .. } | TargetError::TimedOut { step: "TCP connection", .. },
+                )
+                | Halt::Hop { .. } => StepName::Network,
                 Halt::Target(_) => StepName::HostKey,
                 Halt::Custody(_) | Halt::Agent(_) | Halt::Left(_) | Halt::Told(_) | Halt::Barred | Halt::TooLate => StepName::SignIn,
             };

@@ -54,6 +54,13 @@ pub fn lookup(host: &str, port: u16) -> String {
     if port == 22 { host } else { format!("[{host}]:{port}") }
 }
 
+/// Whether a list of patterns, as it stands in a line, speaks of this host; a port that is not 22 need not stand there.
+pub fn covers(list: &str, host: &str, port: u16) -> bool {
+    let said = |name: &str| host_listed(name, list);
+    let (with_port, without) = (said(&lookup(host, port)), said(&lookup(host, 22)));
+    with_port != Listed::Negated && without != Listed::Negated && (with_port == Listed::Yes || without == Listed::Yes)
+}
+
 impl Line {
     /// Whether it speaks of the host that is looked up like this.
     pub fn covers(&self, lookup: &str) -> bool {

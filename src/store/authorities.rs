@@ -51,6 +51,15 @@ pub fn of(c: &Connection, scope: &Scope) -> Result<Vec<AuthorityRow>, Error> {
     Ok(c.prepare_cached(&sql)?.query_map([scope], row)?.collect::<Result<_, _>>()?)
 }
 
+/// Whether an authority of any scope has this key, in whatever stage.
+///
+/// # Errors
+/// What SQLite says.
+pub fn has_key(c: &Connection, fingerprint: &str) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM authorities WHERE fingerprint = ?1)";
+    Ok(c.prepare_cached(sql)?.query_row([fingerprint], |r| r.get(0))?)
+}
+
 /// The key of a scope that stands there.
 ///
 /// # Errors

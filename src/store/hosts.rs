@@ -18,6 +18,8 @@ fn bare(row: &Row<'_>) -> rusqlite::Result<Host> {
         tags: BTreeMap::new(),
         trust_first_use: row.get(5)?,
         host_keys: Vec::new(),
+        via: None,
+        legacy: crate::model::Legacy::default(),
         created_at: row.get(6)?,
     })
 }
@@ -31,6 +33,7 @@ fn complete(c: &Connection, mut host: Host) -> Result<Host, Error> {
     host.host_keys = keys
         .query_map([host.id], |r| Ok(HostKey { public_key: r.get(0)?, fingerprint: r.get(1)?, source: r.get(2)?, pinned_at: r.get(3)? }))?
         .collect::<Result<_, _>>()?;
+    (host.via, host.legacy) = super::ways::read(c, host.id)?;
     Ok(host)
 }
 
@@ -54,10 +57,10 @@ pub fn insert(c: &Connection, h: &Host) -> Result<(), Error> {
     for key in &h.host_keys {
         pin(c, h.id, key)?;
     }
-    Ok(())
+    super::ways::write(c, h)
 }
 
-/// Writes name, address and first-use policy of a host that exists. Bindings must be wrapped anew in the same change.
+/// Writes name, address, first-use policy and way of a host that exists. Bindings must be wrapped anew in the same change.
 ///
 /// # Errors
 /// [`Error::Missing`], [`Error::Duplicate`].
@@ -73,7 +76,7 @@ pub fn update(c: &Connection, h: &Host) -> Result<(), Error> {
         "UPDATE hosts SET name = ?2, address = ?3, port = ?4, trust_first_use = ?5 WHERE id = ?1",
         params![h.id, h.name, h.address.host, h.address.port, h.trust_first_use],
     )?;
-    Ok(())
+    super::ways::write(c, h)
 }
 
 /// Replaces the tags.

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod credentials;
 pub mod defaults;
 pub mod grants;
+pub mod host_cas;
 pub mod hosts;
 pub mod keys;
 mod open;
@@ -19,13 +20,16 @@ pub mod rotations;
 pub mod scans;
 mod schema;
 pub mod secret_ages;
+pub mod session_files;
 pub mod sessions;
 pub mod shreds;
 pub mod slots;
 pub mod state;
 pub mod sudo;
 mod types;
+pub mod user_cas;
 pub mod users;
+pub mod ways;
 pub mod workspaces;
 
 use std::path::{Path, PathBuf};
@@ -81,6 +85,14 @@ pub enum Error {
     /// Something still refers to it.
     #[error("{0} is still in use")]
     InUse(String),
+    /// A host cannot be reached the way that is written.
+    #[error("host {host} cannot be reached: {why}")]
+    Way {
+        /// The host.
+        host: crate::model::Name,
+        /// Why.
+        why: String,
+    },
     /// There is no such row.
     #[error("there is no {0}")]
     Missing(String),
@@ -128,6 +140,7 @@ impl Fault for Error {
         match self {
             Self::Duplicate(_) | Self::InUse(_) => Kind::Conflict,
             Self::Missing(_) => Kind::NotFound,
+            Self::Way { .. } => Kind::Invalid,
             Self::Malformed(_) | Self::Tampered => Kind::Tampered,
             Self::Slow(_) => Kind::TimedOut,
             Self::Full { .. }
@@ -148,6 +161,7 @@ impl Fault for Error {
             }
             Self::Duplicate(_) => Some("choose another one, or change the one that is there".to_owned()),
             Self::InUse(_) => Some("take it out of use first".to_owned()),
+            Self::Way { .. } => Some("see the way to each: keyward host list; take one away: keyward host edit NAME --no-via".to_owned()),
             Self::Missing(_) => Some("see what there is with `list`".to_owned()),
             Self::Busy | Self::Slow(_) => Some("try again in a moment".to_owned()),
             Self::Malformed(_) | Self::Tampered => Some("restore the database from a backup, and find out who wrote to it".to_owned()),

@@ -35,6 +35,10 @@ const SEALED: &[(&str, &str)] = &[
     ("workspaces", "name"),
     ("roots", "id"),
     ("slots", "id"),
+    ("user_cas", "name"),
+    ("user_ca_revocations", "ca, kind, what"),
+    ("host_cas", "workspace, name"),
+    ("host_ways", "host"),
 ];
 
 /// How many of [`SEALED`] count also while they are empty. Tables that came later do not: so the seal of a database from

@@ -121,6 +121,7 @@ pub fn remove(c: &Connection, name: &Name) -> Result<(), Error> {
     c.execute("DELETE FROM workspace_defaults WHERE workspace = ?1", [name])?;
     c.execute("DELETE FROM grants WHERE workspace = ?1", [name])?;
     c.execute("DELETE FROM hosts WHERE workspace = ?1", [name])?;
+    c.execute("DELETE FROM host_cas WHERE workspace = ?1", [name])?;
     let scanned: Vec<ScanId> =
         c.prepare("SELECT id FROM scans WHERE workspace = ?1")?.query_map([name], |r| r.get(0))?.collect::<Result<_, _>>()?;
     for scan in scanned {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::legacy;
+use crate::model::{Legacy, LegacyKind};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Preferred, SshId, cipher, client, compression, kex, mac};
 
@@ -28,6 +30,8 @@ pub struct Config {
     pub max_packet: u32,
     /// Certificates are good only from the address that this broker connects from.
     pub certificate_source_address: bool,
+    /// Keys that a host announces and proves over a connection that a pinned key proved are pinned, too.
+    pub learn_host_keys: bool,
 }
 
 impl Default for Config {
@@ -42,6 +46,7 @@ impl Default for Config {
             window: 12 * 1024 * 1024,
             max_packet: 32 * 1024,
             certificate_source_address: true,
+            learn_host_keys: true,
         }
     }
 }
@@ -83,19 +88,20 @@ fn key_order(pinned: &[Algorithm]) -> Vec<Algorithm> {
 }
 
 impl Config {
-    /// russh's configuration for a host with these pins; `only` restricts the key algorithms to these.
-    pub(super) fn client(&self, pinned: &[Algorithm], only: Option<Vec<Algorithm>>) -> Arc<client::Config> {
+    /// russh's configuration for a host with these pins; `only` restricts the key algorithms to these. What is open for the host alone
+    /// comes after everything else. `certified`: certificates are asked for before bare keys.
+    pub(super) fn client(&self, pinned: &[Algorithm], only: Option<Vec<Algorithm>>, old: &Legacy, certified: bool) -> Arc<client::Config> {
         Arc::new(client::Config {
             // As at the front: OpenSSH's server says `eow@openssh.com` only to clients that are like its own.
             client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-OpenSSH_compatible_Keyward_", env!("CARGO_PKG_VERSION")))),
             window_size: self.window,
             maximum_packet_size: self.max_packet,
             preferred: Preferred {
-                kex: Cow::Borrowed(KEX),
-                key: Cow::Owned(only.unwrap_or_else(|| key_order(pinned))),
-                host_key_certificates: Cow::Borrowed(&[]),
-                cipher: Cow::Borrowed(CIPHERS),
-                mac: Cow::Borrowed(MACS),
+                kex: legacy::with_kex(KEX, old),
+                key: Cow::Owned(only.unwrap_or_else(|| legacy::with_keys(key_order(pinned), old))),
+                host_key_certificates: Cow::Borrowed(if certified { KEYS } else { &[] }),
+                cipher: legacy::with_ciphers(CIPHERS, old),
+                mac: legacy::with_macs(MACS, old),
                 compression: Cow::Borrowed(&[compression::NONE]),
             },
             inactivity_timeout: None,
@@ -106,9 +112,21 @@ impl Config {
         })
     }
 
+    /// The names that are offered to a host for which these old ones are open.
+    pub(super) fn offered(&self, kind: LegacyKind, old: &Legacy) -> Vec<String> {
+        let preferred = &self.client(&[], None, old, false).preferred;
+        match kind {
+            LegacyKind::KeyExchange => preferred.kex.iter().map(|n| n.as_ref().to_owned()).collect(),
+            LegacyKind::HostKey => preferred.key.iter().map(ToString::to_string).collect(),
+            LegacyKind::Cipher => preferred.cipher.iter().map(|n| n.as_ref().to_owned()).collect(),
+            LegacyKind::Mac => preferred.mac.iter().map(|n| n.as_ref().to_owned()).collect(),
+        }
+    }
+
     /// One list of algorithms per kind of key, to ask a host for each.
-    pub(super) fn kinds() -> Vec<Vec<Algorithm>> {
-        let (rsa, others): (Vec<_>, Vec<_>) = KEYS.iter().cloned().partition(|k| matches!(k, Algorithm::Rsa { .. }));
+    pub(super) fn kinds(old: &Legacy) -> Vec<Vec<Algorithm>> {
+        let (rsa, others): (Vec<_>, Vec<_>) =
+            legacy::with_keys(KEYS.to_vec(), old).into_iter().partition(|k| matches!(k, Algorithm::Rsa { .. }));
         others.into_iter().map(|k| vec![k]).chain([rsa]).collect()
     }
 }

@@ -6,14 +6,20 @@ use std::time::{Duration, Instant};
 use russh::client;
 use russh::keys::{Algorithm, PublicKey};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::config::Config;
+use super::connection::Connection;
 use super::error::{Error, ProvenKey};
 pub use super::handler::Trust;
 use super::handler::{HostHandler, Seen};
+use super::offers;
+use super::opens::{AtDoor, Doorbell};
+use super::through::{Wire, wire};
 use crate::buffer::Buffered;
-use crate::model::{Address, Host};
+use crate::model::{Address, Host, Name};
 
 /// A host that proved a trusted key and has been told nothing yet.
 #[must_use]
@@ -21,10 +27,15 @@ pub struct Dialed {
     pub(super) handle: client::Handle<HostHandler>,
     pub(super) address: Address,
     pub(super) config: Config,
+    pub(super) host: Name,
+    pub(super) algorithms: String,
+    pub(super) jump: Option<Box<Connection>>,
     key: ProvenKey,
-    peer: SocketAddr,
-    local: IpAddr,
+    peer: Option<SocketAddr>,
+    local: Option<IpAddr>,
     connected: Duration,
+    pub(super) announced: oneshot::Receiver<Vec<PublicKey>>,
+    pub(super) opens: mpsc::Receiver<AtDoor>,
 }
 
 impl std::fmt::Debug for Dialed {
@@ -39,71 +50,99 @@ impl Dialed {
         &self.key
     }
     /// The address from which the host sees this connection, for certificates that are good from there alone. `None`: they are to
-    /// be good from anywhere.
+    /// be good from anywhere, or the host sees a jump host's address, which the broker does not know.
     pub fn source(&self) -> Option<IpAddr> {
-        self.config.certificate_source_address.then_some(self.local)
+        self.local.filter(|_| self.config.certificate_source_address)
     }
     /// How long it took to look up its name and to connect.
     pub fn connect_took(&self) -> Duration {
         self.connected
     }
-    /// The address that was connected to.
-    pub fn peer(&self) -> SocketAddr {
+    /// The address that was connected to; `None` behind a jump host, which looks it up itself.
+    pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 }
 
-/// Connects to a host and lets it prove its key.
+/// Connects to a host, through a connection to a jump host if one is given, and lets it prove its key. The jump host's connection
+/// belongs to this one from then on. `now` is in seconds since the epoch, for certificates.
 ///
 /// # Errors
-/// [`Error::Unreachable`], [`Error::TimedOut`], [`Error::Negotiation`], [`Error::NotPinned`], [`Error::KeyChanged`].
-pub async fn dial(config: &Config, host: &Host) -> Result<Dialed, Error> {
+/// [`Error::Unreachable`], [`Error::Beyond`], [`Error::TimedOut`], [`Error::Negotiation`], [`Error::TooOld`], [`Error::NotPinned`],
+/// [`Error::KeyChanged`], [`Error::Uncertified`].
+pub async fn dial(config: &Config, host: &Host, jump: Option<Connection>, now: u64) -> Result<Dialed, Error> {
     let pins: Vec<String> = host.host_keys.iter().map(|k| k.fingerprint.clone()).collect();
     let kinds: Vec<Algorithm> =
         host.host_keys.iter().filter_map(|k| PublicKey::from_openssh(&k.public_key).ok()).map(|k| k.algorithm()).collect();
     let trust = match (pins.is_empty(), host.trust_first_use) {
         (false, _) => Trust::Pinned(pins.clone()),
-        (true, true) => Trust::FirstUse,
-        (true, false) => Trust::Look,
+        // Behind a jump host "first" says little: whoever moves the jump host moves this one, too.
+        (true, true) if jump.is_none() => Trust::FirstUse,
+        (true, _) => Trust::Look,
     };
     let began = Instant::now();
-    let (stream, peer) = connect(config, &host.address).await?;
-    let local = stream.local_addr().map_err(|error| Error::Unreachable { address: host.address.clone(), error })?.ip();
+    let Wire { line, peer, local } = wire(config, &host.address, jump.as_ref()).await?;
     let connected = began.elapsed();
     let seen = Seen::default();
-    let handler = HostHandler { trust, seen: seen.clone() };
-    let exchange = client::connect_stream(config.client(&kinds, None), Buffered::new(stream), handler);
+    let (tell, announced) = oneshot::channel();
+    let (door, opens) = Doorbell::new();
+    let handler = HostHandler { trust, seen: seen.clone(), name: host.address.host.clone(), now, announced: Some(tell), door };
+    let authorities = host.host_keys.iter().filter(|k| k.is_authority()).count();
+    let client = config.client(&kinds, None, &host.legacy, authorities > 0);
+    let exchange = client::connect_stream(client, Buffered::new(line), handler);
     let outcome = timeout(config.handshake_timeout, exchange).await;
     match (outcome, seen.get()) {
         (Ok(Ok(handle)), Some(key)) => {
-            Ok(Dialed { handle, address: host.address.clone(), config: config.clone(), key, peer, local, connected })
+            let (address, config, jump) = (host.address.clone(), config.clone(), jump.map(Box::new));
+            Ok(Dialed {
+                handle,
+                address,
+                config,
+                host: host.name.clone(),
+                algorithms: seen.algorithms(),
+                jump,
+                key,
+                peer,
+                local,
+                connected,
+                announced,
+                opens,
+            })
         }
         (Ok(Err(russh::Error::UnknownKey)), Some(presented)) if pins.is_empty() => Err(Error::NotPinned { presented }),
+        (Ok(Err(russh::Error::UnknownKey)), Some(presented)) if seen.uncertified().is_some() || authorities == pins.len() => {
+            let why = seen.uncertified().unwrap_or_else(|| "it has no certificate".to_owned());
+            Err(Error::Uncertified { presented, why })
+        }
         (Ok(Err(russh::Error::UnknownKey)), Some(presented)) => Err(Error::KeyChanged { presented, pinned: pins }),
+        (Ok(Err(e @ russh::Error::NoCommonAlgo { .. })), _) => Err(offers::why(config, host, jump.as_ref(), &e).await),
         (Ok(Err(e)), _) => Err(Error::Negotiation { address: host.address.clone(), why: e.to_string() }),
         (Ok(Ok(_)), None) => Err(Error::Negotiation { address: host.address.clone(), why: "no key was shown".to_owned() }),
         (Err(_), _) => Err(Error::TimedOut { address: host.address.clone(), step: "key exchange", limit: config.handshake_timeout }),
     }
 }
 
-/// Asks a host for the keys that it proves, with one connection per kind of key; signs in nowhere.
+/// Asks a host for the keys that it proves, with one connection per kind of key, through a jump host if one is given; signs in
+/// nowhere.
 ///
 /// # Errors
 /// [`Error::Unreachable`] and the like if no key could be seen at all.
-pub async fn probe(config: &Config, address: &Address) -> Result<Vec<ProvenKey>, Error> {
+pub async fn probe(config: &Config, host: &Host, jump: Option<&Connection>) -> Result<Vec<ProvenKey>, Error> {
+    let address = &host.address;
     let mut keys: Vec<ProvenKey> = Vec::new();
-    let mut last = None;
-    for kind in Config::kinds() {
-        let (stream, _) = connect(config, address).await?;
+    let (mut last, mut strange) = (None, None);
+    for kind in Config::kinds(&host.legacy) {
+        let line = wire(config, address, jump).await?.line;
         let seen = Seen::default();
-        let handler = HostHandler { trust: Trust::Look, seen: seen.clone() };
-        let exchange = client::connect_stream(config.client(&[], Some(kind)), stream, handler);
+        let (name, door) = (address.host.clone(), Doorbell::new().0);
+        let handler = HostHandler { trust: Trust::Look, seen: seen.clone(), name, now: 0, announced: None, door };
+        let exchange = client::connect_stream(config.client(&[], Some(kind), &host.legacy, false), line, handler);
         let outcome = timeout(config.handshake_timeout, exchange).await;
         match (seen.get(), outcome) {
             (Some(key), _) if !keys.contains(&key) => keys.push(key),
             (Some(_), _) => {}
             // A host without a key of this kind says so by having no common algorithm.
-            (None, Ok(Err(russh::Error::NoCommonAlgo { .. }))) => {}
+            (None, Ok(Err(e @ russh::Error::NoCommonAlgo { .. }))) => strange = Some(e),
             (None, Ok(Err(e))) => last = Some(Error::Negotiation { address: address.clone(), why: e.to_string() }),
             (None, Err(_)) => {
                 return Err(Error::TimedOut { address: address.clone(), step: "key exchange", limit: config.handshake_timeout });
@@ -111,10 +150,13 @@ pub async fn probe(config: &Config, address: &Address) -> Result<Vec<ProvenKey>,
             (None, Ok(Ok(_))) => {}
         }
     }
-    match (keys.is_empty(), last) {
-        (true, Some(error)) => Err(error),
-        (true, None) => Err(Error::Negotiation { address: address.clone(), why: "it has no key of a kind that is accepted".to_owned() }),
-        (false, _) => Ok(keys),
+    match (keys.is_empty(), last, strange) {
+        (true, Some(error), _) => Err(error),
+        (true, None, Some(strange)) => Err(offers::why(config, host, jump, &strange).await),
+        (true, None, None) => {
+            Err(Error::Negotiation { address: address.clone(), why: "it has no key of a kind that is accepted".to_owned() })
+        }
+        (false, ..) => Ok(keys),
     }
 }
 
@@ -131,23 +173,69 @@ pub async fn look_up(config: &Config, address: &Address) -> Result<usize, Error>
     }
 }
 
-async fn connect(config: &Config, address: &Address) -> Result<(TcpStream, SocketAddr), Error> {
-    let unreachable = |error| Error::Unreachable { address: address.clone(), error };
+/// Connects to the address, or to the addresses of the name in turn: each gets its share of the time that is left, so that one which
+/// does not answer keeps nobody from the next.
+pub(super) async fn connect(config: &Config, address: &Address) -> Result<(TcpStream, SocketAddr), Error> {
     let attempt = async {
-        let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
-        for at in lookup_host((address.host.as_str(), address.port)).await? {
-            match TcpStream::connect(at).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok((stream, at));
-                }
-                Err(e) => last = e,
-            }
-        }
-        Err(last)
+        let found: Vec<SocketAddr> = lookup_host((address.host.as_str(), address.port)).await?.collect();
+        first_of(&found, config.connect_timeout).await
     };
     match timeout(config.connect_timeout, attempt).await {
-        Ok(connected) => connected.map_err(unreachable),
-        Err(_) => Err(Error::TimedOut { address: address.clone(), step: "TCP connection", limit: config.connect_timeout }),
+        Ok(Err(e)) if e.kind() != std::io::ErrorKind::TimedOut => Err(Error::Unreachable { address: address.clone(), error: e }),
+        Ok(Ok(connected)) => Ok(connected),
+        Ok(Err(_)) | Err(_) => Err(Error::TimedOut { address: address.clone(), step: "TCP connection", limit: config.connect_timeout }),
+    }
+}
+
+/// The first of these addresses that answers.
+async fn first_of(addresses: &[SocketAddr], limit: Duration) -> std::io::Result<(TcpStream, SocketAddr)> {
+    let until = Instant::now() + limit;
+    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+    for (at, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        let share = until.saturating_duration_since(Instant::now()) / left;
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok((stream, *address));
+            }
+            Ok(Err(e)) => last = e,
+            Err(_) => last = std::io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_addresses_of_a_name_are_tried_in_turn() {
+        let here = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = here.local_addr().unwrap().port();
+        let refused: SocketAddr = format!("127.0.0.2:{port}").parse().unwrap();
+        let open: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+        // Its queue is full: it answers nobody.
+        let full = socket_that_answers_nobody();
+        let limit = Duration::from_secs(8);
+        assert_eq!(first_of(&[refused, full.1, open], limit).await.unwrap().1, open);
+        assert_eq!(first_of(&[refused], limit).await.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(first_of(&[], limit).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    }
+
+    /// A listener whose queue is full, with what fills it.
+    fn socket_that_answers_nobody() -> ((tokio::net::TcpListener, Vec<std::net::TcpStream>), SocketAddr) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = Vec::new();
+        while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            held.push(stream);
+        }
+        ((listener, held), address)
     }
 }

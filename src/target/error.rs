@@ -10,8 +10,10 @@ use crate::model::{Address, EndReason};
 pub struct ProvenKey {
     /// `ssh-ed25519 AAAA…`.
     pub public_key: String,
-    /// `SHA256:…`.
+    /// The pin that it meets: its own fingerprint, `SHA256:…`, or that of the authority that certified it, `CA:SHA256:…`.
     pub fingerprint: String,
+    /// Its own fingerprint.
+    pub key: String,
 }
 
 /// How a certificate is offered.
@@ -53,6 +55,26 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A jump host opened no connection to it.
+    #[error("{address} cannot be reached from {jump}: {why}")]
+    Beyond {
+        /// Where.
+        address: Address,
+        /// From which host.
+        jump: crate::model::Name,
+        /// Why.
+        why: String,
+    },
+    /// It speaks none of the algorithms that are open for it.
+    #[error("{address} speaks only algorithms that are not open for it; it offers {offers}")]
+    TooOld {
+        /// Where.
+        address: Address,
+        /// What it offers, where nothing is common.
+        offers: String,
+        /// The verb that would open what is needed; `None`: nothing would.
+        open: Option<String>,
+    },
     /// No key is pinned and nobody allowed trust on first use.
     #[error("no key is pinned for this host; it shows {}", presented.fingerprint)]
     NotPinned {
@@ -66,6 +88,14 @@ pub enum Error {
         presented: ProvenKey,
         /// What is pinned.
         pinned: Vec<String>,
+    },
+    /// It has to show a certificate, and what it shows does not count as one.
+    #[error("the host does not prove who it is: it shows {}, and {why}", presented.key)]
+    Uncertified {
+        /// What it shows.
+        presented: ProvenKey,
+        /// Why that does not count.
+        why: String,
     },
     /// The host does not take this credential.
     #[error("{}", refused(method, login))]
@@ -98,8 +128,10 @@ impl Error {
     /// The reason as it stands in the session's record.
     pub fn end_reason(&self) -> EndReason {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Negotiation { .. } => EndReason::Unreachable,
-            Self::NotPinned { .. } | Self::KeyChanged { .. } => EndReason::HostKey,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Negotiation { .. } | Self::Beyond { .. } | Self::TooOld { .. } => {
+                EndReason::Unreachable
+            }
+            Self::NotPinned { .. } | Self::KeyChanged { .. } | Self::Uncertified { .. } => EndReason::HostKey,
             Self::Refused { .. } | Self::NoMethod { .. } | Self::PromptUnanswered(_) => EndReason::Refused,
             Self::Lost(_) => EndReason::HostLost,
             Self::Vault(_) => EndReason::Broker,
@@ -113,6 +145,9 @@ impl Error {
             Self::KeyChanged { .. } => {
                 Some(format!("nothing was sent to it. If the change is legitimate, an admin pins the new key, with `host trust {host}`"))
             }
+            Self::Uncertified { .. } => Some(format!(
+                "nothing was sent to it. An admin looks at its certificate and at the host CAs, or pins its key, with `host trust {host}`"
+            )),
             Self::Refused { method: CERTIFICATE, .. } => Some("is the workspace's CA trusted there? keyward ca show".to_owned()),
             Self::Refused { .. } => {
                 Some("it was tried once and is not tried again: check it with whoever keeps this credential".to_owned())
@@ -141,6 +176,14 @@ impl Fault for Error {
             }
             Self::TimedOut { .. } => {
                 Some("the limits are connect_timeout, handshake_timeout and login_timeout under [host] in broker.toml".to_owned())
+            }
+            Self::Beyond { jump, address, .. } => Some(format!(
+                "the address is looked up on {jump}, and it must forward there: on {jump}, nc -z {} {}",
+                address.host, address.port
+            )),
+            Self::TooOld { open: Some(verb), .. } => Some(format!("an admin opens what is needed for this host alone: {verb}")),
+            Self::TooOld { open: None, .. } => {
+                Some("none of what it offers can be opened: give it newer software, or a jump host beside it".to_owned())
             }
             Self::NoMethod { .. } => Some("attach a credential of another kind".to_owned()),
             Self::Vault(e) => e.hint(),

@@ -1,12 +1,15 @@
 //! Spends a lease: signs in once, wipes what it was given, and says how it came out. Besides `target/sudo.rs` the only
 //! place outside the vault where a secret is exposed.
 
+use std::sync::Arc;
+
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse as Interactive};
 use russh::keys::{Algorithm, HashAlg};
 use russh::{MethodKind, MethodSet};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::announced::Announced;
 use super::connection::Connection;
 use super::dial::Dialed;
 use super::error::{CERTIFICATE, Error};
@@ -31,7 +34,10 @@ impl Dialed {
             },
         };
         let key = self.key().clone();
-        Ok(Connection { handle: self.handle, key, method })
+        let handle = Arc::new(self.handle);
+        let announced = Some(Announced { keys: self.announced, handle: Arc::downgrade(&handle), limit: self.config.login_timeout });
+        let (host, algorithms, jump, opens) = (self.host, self.algorithms, self.jump, Some(self.opens));
+        Ok(Connection { handle, key, method, announced, host, algorithms, jump, opens })
     }
 
     async fn with_key(&mut self, login: &str, mut signer: Signer, prompts: &mpsc::Sender<Prompt>) -> Result<&'static str, Error> {

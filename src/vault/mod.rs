@@ -14,6 +14,9 @@ mod error;
 mod exchange;
 mod fetched;
 mod formats;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod import;
 mod keeper;
 mod keys;

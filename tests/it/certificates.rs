@@ -419,6 +419,8 @@ mod late {
             tags: std::collections::BTreeMap::new(),
             trust_first_use: false,
             host_keys: vec![key],
+            via: None,
+            legacy: keyward::model::Legacy::default(),
             created_at: now,
         };
         let grant = Grant {
@@ -462,7 +464,7 @@ mod late {
             client: "127.0.0.1:1".parse().unwrap(),
         };
         let warrant = custody.warrant(asked).await.unwrap();
-        let dialed = target::dial(&target::Config::default(), &host).await.unwrap();
+        let dialed = target::dial(&target::Config::default(), &host, None, 0).await.unwrap();
         let (pin, source) = (sshd.host_key.fingerprint.clone(), dialed.source());
         assert_eq!(source, Some("127.0.0.1".parse().unwrap()));
         let lease = custody.lease(warrant.permit, &user, &host, (&credential, warrant.way), &pin, source).await.unwrap();

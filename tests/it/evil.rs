@@ -13,14 +13,14 @@ use crate::world::{Process, Scene, Way, eventually, nonce, peer_script, python};
 const MOST_KIB: u64 = 64 * 1024;
 
 /// A host that does one thing wrong; `web-2` at the broker.
-struct Evil {
+pub(crate) struct Evil {
     process: Process,
-    said: crate::world::process::Lines,
+    pub(crate) said: crate::world::process::Lines,
 }
 
 impl Evil {
     #[track_caller]
-    fn joins(scene: &Scene, deed: &str) -> Self {
+    pub(crate) fn joins(scene: &Scene, deed: &str) -> Self {
         let host_key = Key::new(scene.dir().join("evil_host_key"));
         let mut program = crate::world::process::command(python());
         program.arg(peer_script("evil_host.py")).arg(deed).arg(&host_key.path).stdout(Stdio::piped()).stderr(Stdio::null());

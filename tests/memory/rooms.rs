@@ -52,6 +52,8 @@ impl Rooms {
             tags: std::collections::BTreeMap::new(),
             trust_first_use: false,
             host_keys: vec![key],
+            via: None,
+            legacy: keyward::model::Legacy::default(),
             created_at: now,
         };
         let grant = Grant {

@@ -142,13 +142,13 @@ async fn signed_in(rooms: &Rooms, config: &target::Config, session: SessionId) -
     let Rooms { custody, user, host, credential, .. } = rooms;
     let warrant = custody.warrant(rooms.asked(session)).await.unwrap();
     let began = warrant.permit.get().issued_at();
-    let dialed = target::dial(config, host).await.unwrap();
+    let dialed = target::dial(config, host, None, 0).await.unwrap();
     let lease = custody.lease(warrant.permit, user, host, (credential, warrant.way), rooms.pin(), None).await.unwrap();
     let (prompts, _nobody) = tokio::sync::mpsc::channel(1);
     let connection = dialed.login(lease, &prompts).await.unwrap();
     custody.returned(session, user, host, credential, keyward::custody::LeaseEnd::SignedIn).await.unwrap();
     let client = "127.0.0.1:1".parse().unwrap();
-    (connection, StandsOn { session, user: user.id, key: Some(KEY.to_owned()), host: host.id, client, began })
+    (connection, StandsOn { session, user: user.id, key: Some(KEY.to_owned()), host: host.id, hops: vec![], client, began })
 }
 
 /// Waits for the question.

@@ -78,7 +78,7 @@ async fn panics() {
     while next().await == LEASE {
         sessions += 1;
         let warrant = custody.warrant(rooms.asked(SessionId::from([sessions; 16]))).await.unwrap();
-        let dialed = target::dial(&target::Config::default(), host).await.unwrap();
+        let dialed = target::dial(&target::Config::default(), host, None, 0).await.unwrap();
         let lease = custody.lease(warrant.permit, user, host, (credential, warrant.way), rooms.pin(), None).await.unwrap();
         let task = tokio::spawn(async move {
             say("leased");

@@ -7,11 +7,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
+mod certificates;
 mod close;
 mod close_answer;
 mod flow_control;
 mod full_duplex;
 mod hooks;
+mod later_replies;
 mod memory;
 mod one_write;
 mod order;

@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 
 use super::words::{Source, source, tag};
 use super::{Call, Follow, Wanted};
-use crate::control::{Command, HostChange};
-use crate::model::{Address, Name};
+use crate::control::{Command, HostChange, WayWords};
+use crate::model::{Address, Legacy, Name};
 
 /// `host …`
 #[derive(Debug, Subcommand)]
@@ -16,7 +16,8 @@ pub enum HostVerb {
     /// let the first contact decide (--trust-first-use).
     #[command(after_help = "EXAMPLES:\n  keyward host add web-1 192.0.2.7 --tag env=prod --credential deploy\n  \
                             ssh-keyscan web-1 | keyward host add web-1 web-1.example.org:2222 --host-key -\n  \
-                            keyward host add lab 198.51.100.3 --trust-first-use")]
+                            keyward host add lab 198.51.100.3 --trust-first-use\n  \
+                            keyward host add db-1 10.0.0.7 --via bastion --credential deploy")]
     Add(AddHost),
     /// List hosts
     List,
@@ -30,7 +31,8 @@ pub enum HostVerb {
     /// If its address or keys change, workspace credentials follow it; personal ones are detached, and their owners
     /// attach them again.
     #[command(after_help = "EXAMPLES:\n  keyward host edit web-1 --address 192.0.2.8 --tag env=dev --untag old\n  \
-                            keyward host edit web-1 --credential deploy\n  keyward host edit web-1 --host-key 'ssh-ed25519 AAAA…'")]
+                            keyward host edit web-1 --credential deploy\n  keyward host edit web-1 --host-key 'ssh-ed25519 AAAA…'\n  \
+                            keyward host edit switch-3 --legacy ssh-rsa,diffie-hellman-group14-sha1")]
     Edit(EditHost),
     /// Remove a host with its attachments; sessions to it end
     Remove {
@@ -70,6 +72,15 @@ pub struct AddHost {
     /// Pin whatever key the first contact shows
     #[arg(long, conflicts_with = "host_keys")]
     trust_first_use: bool,
+    /// Reach it through this host, on which its address is looked up; whoever uses it needs `forward-local` there
+    #[arg(long, value_name = "HOST")]
+    via: Option<Name>,
+    /// Old algorithms to open for this host alone, with commas
+    ///
+    /// They are used only where it has nothing better: diffie-hellman-group14-sha1, diffie-hellman-group-exchange-sha1,
+    /// diffie-hellman-group1-sha1, ssh-rsa, aes256-cbc, aes192-cbc, aes128-cbc, 3des-cbc, hmac-sha1-etm@openssh.com, hmac-sha1.
+    #[arg(long, value_name = "LIST", default_value_t = Legacy::default())]
+    legacy: Legacy,
 }
 
 /// Words of `host edit`.
@@ -104,6 +115,18 @@ pub struct EditHost {
     /// Replace its pinned keys: a file, - for standard input, or the line itself
     #[arg(long = "host-key", value_name = "FILE|'ssh-ed25519 AAAA…'", value_parser = source)]
     host_keys: Vec<Source>,
+    /// Reach it through this host, on which its address is looked up; whoever uses it needs `forward-local` there
+    #[arg(long, value_name = "HOST", conflicts_with = "no_via")]
+    via: Option<Name>,
+    /// Reach it straight
+    #[arg(long)]
+    no_via: bool,
+    /// Old algorithms to open for this host alone, with commas, instead of those that were; or none
+    ///
+    /// They are used only where it has nothing better: diffie-hellman-group14-sha1, diffie-hellman-group-exchange-sha1,
+    /// diffie-hellman-group1-sha1, ssh-rsa, aes256-cbc, aes192-cbc, aes128-cbc, 3des-cbc, hmac-sha1-etm@openssh.com, hmac-sha1.
+    #[arg(long, value_name = "LIST|none")]
+    legacy: Option<Legacy>,
 }
 
 impl HostVerb {
@@ -123,6 +146,7 @@ impl HostVerb {
                 tags: a.tags.into_iter().collect(),
                 host_keys: texts,
                 trust_first_use: a.trust_first_use,
+                way: WayWords { via: a.via, legacy: a.legacy },
             }
             .into(),
             Self::List => Command::HostList.into(),
@@ -137,6 +161,9 @@ impl HostVerb {
                     no_credential: e.no_credential,
                     trust_first_use: if e.trust_first_use { Some(true) } else { e.strict.then_some(false) },
                     host_keys: texts,
+                    via: e.via,
+                    no_via: e.no_via,
+                    legacy: e.legacy,
                 };
                 Command::HostEdit { name: e.name, change }.into()
             }

@@ -4,6 +4,7 @@
 mod certificates;
 mod credentials;
 mod grants;
+mod host_ca;
 mod hosts;
 mod imports;
 mod people;
@@ -13,6 +14,7 @@ pub mod root;
 mod scans;
 mod sources;
 mod upkeep;
+mod user_cas;
 mod vault;
 mod watch;
 mod words;
@@ -190,9 +192,15 @@ pub enum Verb {
     /// Groups of people, for grants
     #[command(subcommand)]
     Group(people::GroupVerb),
+    /// Authorities whose certificates sign people in, beside their own keys
+    #[command(name = "user-ca", subcommand)]
+    UserCa(user_cas::UserCaVerb),
     /// Hosts: where they are, and the keys that prove it
     #[command(subcommand)]
     Host(hosts::HostVerb),
+    /// Host CAs: whose signature under a host's certificate stands in for a pinned key
+    #[command(subcommand)]
+    HostCa(host_ca::HostCaVerb),
     /// Credentials: what signs in on hosts; never shown, only used
     #[command(subcommand)]
     Credential(credentials::CredentialVerb),
@@ -341,7 +349,9 @@ impl Verb {
     pub fn sources(&self) -> Vec<&Source> {
         match self {
             Self::User(verb) => verb.sources(),
+            Self::UserCa(verb) => verb.sources(),
             Self::Host(verb) => verb.sources(),
+            Self::HostCa(verb) => verb.sources(),
             Self::Grant(verb) => verb.sources(),
             Self::Audit(verb) => verb.sources(),
             Self::Agent(verb) => verb.sources(),
@@ -367,7 +377,9 @@ impl Verb {
             Self::Seal { now } => Command::Seal { now }.into(),
             Self::User(verb) => verb.call(texts).into(),
             Self::Group(verb) => verb.call().into(),
+            Self::UserCa(verb) => verb.call(texts)?,
             Self::Host(verb) => verb.call(texts),
+            Self::HostCa(verb) => verb.call(texts).into(),
             Self::Credential(verb) => verb.call()?,
             Self::Ca(verb) => verb.call(),
             Self::Workspace(verb) => verb.call(),

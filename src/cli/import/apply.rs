@@ -12,7 +12,7 @@ use crate::cli::client::Client;
 use crate::cli::fail::{Exit, Failure};
 use crate::cli::print::Style;
 use crate::cli::prompt;
-use crate::control::{Command, CredentialRef, HostChange, Problem, Reply, ScopeWord, SecretForm, Secrets};
+use crate::control::{Command, CredentialRef, HostChange, Problem, Reply, ScopeWord, SecretForm, Secrets, WayWords};
 use crate::fault::Kind;
 use crate::model::printable;
 use crate::secret::Secret;
@@ -65,7 +65,8 @@ impl Run<'_> {
             let command = match host.state {
                 State::Add => {
                     let tags = BTreeMap::new();
-                    Command::HostAdd { name, address, credential: None, tags, host_keys: keys, trust_first_use: false }
+                    let way = WayWords::default();
+                    Command::HostAdd { name, address, credential: None, tags, host_keys: keys, trust_first_use: false, way }
                 }
                 State::Exists if !keys.is_empty() => {
                     Command::HostEdit { name, change: HostChange { host_keys: keys, ..HostChange::default() } }

@@ -15,6 +15,7 @@ pub(super) fn one(data: &Data, style: &Style) -> Rendered {
         Data::Sealed(v) => super::sealed::status(v, style),
         Data::User(v) => user(v, style),
         Data::Group(v) => facts(vec![("name", v.name.to_string()), ("members", joined(&v.members))], style),
+        Data::UserCa(v) => super::user_cas::one(v, style),
         Data::Host(v) => host(v, style),
         Data::Probed(v) => probed(v, style),
         Data::Credential(v) => credential(v, style),
@@ -97,6 +98,8 @@ fn host(v: &HostView, style: &Style) -> String {
         ("name", v.name.to_string()),
         ("id", v.id.to_string()),
         ("address", address(v)),
+        ("via", v.via.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("legacy", v.legacy.names().join(" ")),
         ("tags", tags(v)),
         ("host keys", if pins.is_empty() { "none pinned".to_owned() } else { pins.join("\n") }),
         ("first use", if v.trust_first_use { "trusted" } else { "not trusted" }.to_owned()),
@@ -174,6 +177,8 @@ fn explained(v: &ExplainedView, style: &Style) -> String {
         ("until", v.ends_at.map(at).unwrap_or_default()),
         ("credential", or_dash(v.credential.as_ref())),
         ("it is", v.credential_source.as_deref().map(source).unwrap_or_default().to_owned()),
+        ("via", joined(&v.via)),
+        ("legacy", v.legacy.names().join(" ")),
     ];
     out.push_str(&facts(rows, style));
     let rows: Vec<Vec<String>> = v
@@ -195,6 +200,8 @@ fn session(v: &SessionView, style: &Style) -> String {
         ("id", v.id.to_string()),
         ("user", v.user.to_string()),
         ("host", v.host.to_string()),
+        ("via", joined(&v.via)),
+        ("legacy", v.legacy.names().join(" ")),
         ("credential", or_dash(v.credential.as_ref())),
         ("client", v.client.clone()),
         ("started", at(v.started_at)),
@@ -204,7 +211,7 @@ fn session(v: &SessionView, style: &Style) -> String {
         ("to the host", bytes(v.bytes_in)),
         ("from the host", bytes(v.bytes_out)),
     ];
-    facts(rows, style)
+    facts(rows, style) + &super::files::files(v, style)
 }
 
 fn verdict(v: &VerdictView) -> String {

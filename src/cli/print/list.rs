@@ -22,9 +22,11 @@ pub(super) fn data(data: &Data, style: &Style) -> Rendered {
         Data::Users(v) => (users(v, style), "no people"),
         Data::Keys(v) => (keys(v, style), "no keys"),
         Data::Groups(v) => (groups(v, style), "no groups"),
+        Data::UserCas(v) => (super::user_cas::list(v, style), "no authorities for people"),
         Data::Hosts(v) => (hosts(v, style), "no hosts"),
         Data::Credentials(v) => (credentials(v, style), "no credentials"),
         Data::Workspaces(v) => (workspaces::workspaces(v, style), "no workspaces"),
+        Data::HostCas(v) => (super::host_cas::host_cas(v, style), "no host CAs"),
         Data::Slots(v) => (slots(v, style), "your personal credentials are not sealed"),
         Data::Grants(v) => (grants(v, style), "no grants"),
         Data::Sessions(v) => (sessions(v, style), "no sessions"),
@@ -74,6 +76,13 @@ pub(super) fn address(host: &HostView) -> String {
     if host.port == 22 { shown } else { format!("{shown}:{}", host.port) }
 }
 
+/// Where a host is, with what is not usual about the way there.
+fn way(host: &HostView) -> String {
+    let via = host.via.as_ref().map(|via| format!(" via {via}")).unwrap_or_default();
+    let old = if host.legacy.is_empty() { "" } else { " (legacy)" };
+    format!("{}{via}{old}", address(host))
+}
+
 /// `1.4 MiB`.
 pub(super) fn bytes(count: u64) -> String {
     let mut value = count;
@@ -119,7 +128,7 @@ fn hosts(list: &[HostView], style: &Style) -> String {
                 .map(|c| format!("{c} (workspace)"))
         })
     };
-    let rows = list.iter().map(|h| vec![h.name.to_string(), address(h), or_dash(credential(h).as_ref()), key(h), tags(h)]);
+    let rows = list.iter().map(|h| vec![h.name.to_string(), way(h), or_dash(credential(h).as_ref()), key(h), tags(h)]);
     table(&["NAME", "ADDRESS", "CREDENTIAL", "HOST KEY", "TAGS"], rows.collect(), style)
 }
 

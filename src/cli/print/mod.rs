@@ -3,6 +3,8 @@
 
 mod certificates;
 mod detail;
+mod files;
+mod host_cas;
 pub mod imports;
 mod json;
 mod list;
@@ -14,6 +16,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod user_cas;
 mod vault;
 mod workspaces;
 

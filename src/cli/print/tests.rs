@@ -22,6 +22,7 @@ fn host(name: &str, address: &str, port: u16) -> HostView {
         workspace_credential: None,
         credential_source: Some("host".to_owned()),
         attached: vec!["deploy".to_owned()],
+        legacy: crate::model::Legacy::default(),
         created_at: NOW,
     }
 }
@@ -63,7 +64,11 @@ fn sessions_have_the_keys_of_the_contract() {
         bytes_in: 10,
         bytes_out: 1_500_000,
         recording: None,
+        via: Vec::new(),
+        legacy: crate::model::Legacy::default(),
         channels: Some(1),
+        files: Vec::new(),
+        files_recorded: None,
     };
     let text = shown(Data::Sessions(vec![session.clone()])).stdout;
     assert!(text.contains("live") && text.contains("10 B / 1.4 MiB") && text.contains("2026-11-18 11:06:40Z"), "{text}");

@@ -59,6 +59,8 @@ impl World {
             tags: std::collections::BTreeMap::new(),
             trust_first_use: false,
             host_keys: vec![pin],
+            via: None,
+            legacy: crate::model::Legacy::default(),
             created_at: now,
         };
         let (person, place) = (user.clone(), host.clone());
@@ -117,6 +119,7 @@ impl World {
             user: self.user.id,
             key: Some(KEY.to_owned()),
             host: self.host.id,
+            hops: vec![],
             client: "192.0.2.1:999".parse().unwrap(),
             began: self.clock.now(),
         }
@@ -313,7 +316,7 @@ async fn a_writer_that_stopped_means_no_warrant_and_no_decryption() {
     let deaf = "CREATE TRIGGER deaf BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'deaf'); END";
     let made: Result<(), store::Error> = w.store.append(move |c| Ok(c.execute_batch(deaf)?)).await;
     made.unwrap();
-    let Warrant { permit, user, host, credential, way } = warrant;
+    let Warrant { permit, user, host, credential, way, .. } = warrant;
     let e = w.custody.lease(permit, &user, &host, (&credential, way), PIN, None).await.map(drop).unwrap_err();
     assert!(matches!(e, Error::Audit(_)), "{e}");
     assert_eq!(w.leases(), 0);

@@ -60,6 +60,8 @@ impl World {
             tags: BTreeMap::new(),
             trust_first_use: false,
             host_keys: vec![pin],
+            via: None,
+            legacy: crate::model::Legacy::default(),
             created_at: now,
         };
         let grant = Grant {

@@ -22,10 +22,11 @@ use crate::store::{self, Store, hosts, users};
 use crate::vault::{Config, Draft, Error, Form, SealedCredential, Vault};
 
 /// Takes from a database what came after schema 4.
-pub(super) const AS_SCHEMA_4: &str = "DROP TABLE secret_changes; DROP TABLE workspace_defaults; DROP TABLE workspaces; \
+pub(super) const AS_SCHEMA_4: &str = "DROP TABLE user_ca_revocations; DROP TABLE user_cas; DROP TABLE host_ways; DROP TABLE session_ways; \
+    DROP TABLE session_files; DROP TABLE secret_changes; DROP TABLE workspace_defaults; DROP TABLE workspaces; \
     DROP INDEX sessions_by_workspace; ALTER TABLE sessions DROP COLUMN workspace; DROP TABLE certificate_terms; DROP TABLE authorities; \
     DROP TABLE rotation_hosts; DROP TABLE rotations; DROP TABLE slots; \
-    DROP TRIGGER kek_made; DROP TRIGGER kek_gone; DROP TABLE kek_ages; DROP TABLE roots; DROP TABLE shreds; ";
+    DROP TRIGGER kek_made; DROP TRIGGER kek_gone; DROP TABLE kek_ages; DROP TABLE roots; DROP TABLE shreds; DROP TABLE host_cas; ";
 /// The same for schema 4 itself.
 pub(super) const AS_SCHEMA_3: &str = "DROP TABLE scan_refs; DROP TABLE scan_texts; DROP TABLE scan_hosts; DROP TABLE scans; ";
 
@@ -87,6 +88,8 @@ impl World {
             tags: std::collections::BTreeMap::new(),
             trust_first_use: false,
             host_keys: vec![pin],
+            via: None,
+            legacy: crate::model::Legacy::default(),
             created_at: clock.now(),
         };
         let world = Self { dir, store, log, clock, vault, user, host };
@@ -175,7 +178,13 @@ impl World {
             created_at: self.clock.now(),
             created_by: "root".parse().unwrap(),
         };
-        let facts = Facts { user: user.clone(), groups: vec![], host: self.host.clone(), grants: vec![grant] };
+        let facts = Facts {
+            user: user.clone(),
+            groups: vec![],
+            host: self.host.clone(),
+            grants: vec![grant],
+            terms: crate::model::Terms::default(),
+        };
         let now = self.clock.now();
         let request = Request { credential, session: self.clock.fresh(), client: "192.0.2.1".parse().unwrap(), now, began: now };
         let Decision::Allow(permit) = authz::decide(&facts, &request) else { panic!("denied") };

@@ -1,5 +1,6 @@
 """A host that lets everybody in and then breaks the protocol: DEED HOST-KEY. Prints its port, then one line for each deed done."""
 
+import queue
 import socket
 import sys
 import threading
@@ -80,6 +81,36 @@ def back(transport):
         transport._send_message(opened)
 
 
+def unasked(transport):
+    """Channels of every kind as they ought to be, hundreds of each, which nobody asked for. Says when all are refused."""
+    rest = {
+        b"x11": (b"127.0.0.1", 1),
+        b"forwarded-tcpip": (b"127.0.0.1", 22, b"127.0.0.1", 1),
+        b"auth-agent@openssh.com": (),
+        b"forwarded-streamlocal@openssh.com": (b"/tmp/socket", b""),
+        b"session": (),
+        b"direct-tcpip": (b"127.0.0.1", 22, b"127.0.0.1", 1),
+    }
+    for number in range(1800):
+        kind = list(rest)[number % len(rest)]
+        opened = message(MSG_CHANNEL_OPEN)
+        opened.add_string(kind)
+        opened.add_int(number)
+        opened.add_int(0x7FFFFFFF)
+        opened.add_int(0x8000)
+        for field in rest[kind]:
+            opened.add_int(field) if isinstance(field, int) else opened.add_string(field)
+        transport._send_message(opened)
+    try:
+        for _ in range(1800):
+            answers.get(timeout=30)
+    except queue.Empty:
+        print("NO ANSWER", flush=True)
+
+
+answers = queue.Queue()
+
+
 class Transport(paramiko.Transport):
     """Does its deed once somebody is in."""
 
@@ -89,9 +120,11 @@ class Transport(paramiko.Transport):
             self.default_max_packet_size = 0
         if deed == "no_answer":
             self._handler_table[MSG_CHANNEL_OPEN] = lambda opened: print("asked", flush=True)
-        if deed == "back":
+        if deed == "unasked":
+            self._handler_table[92] = lambda answer: answers.put(None)
+        if deed in ("back", "unasked"):
             # 92 is a refusal, 91 would be an open door.
-            self._handler_table[92] = lambda answer: None
+            self._handler_table.setdefault(92, lambda answer: None)
             self._handler_table[91] = lambda answer: print("LET IN", flush=True)
 
 
@@ -109,7 +142,7 @@ class Server(paramiko.ServerInterface):
         return paramiko.InteractiveQuery("", "")
 
     def check_channel_request(self, kind, number):
-        act = {"ext_info": ext_info, "channels": channels, "back": back}.get(deed)
+        act = {"ext_info": ext_info, "channels": channels, "back": back, "unasked": unasked}.get(deed)
         if act:
             threading.Thread(target=self.do, args=(act,), daemon=True).start()
         return paramiko.OPEN_SUCCEEDED

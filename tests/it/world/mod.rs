@@ -6,6 +6,7 @@ pub(crate) mod account;
 pub(crate) mod agent;
 pub(crate) mod broker;
 pub(crate) mod client;
+pub(crate) mod clients;
 pub(crate) mod database;
 pub(crate) mod fake;
 pub(crate) mod keys;

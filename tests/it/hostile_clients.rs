@@ -1,0 +1,325 @@
+//! Clients that break the protocol, before and after they signed in: each costs its own connection, and nobody else's.
+//! The table of all of them is docs/robustness.md.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::world::broker::Settings;
+use crate::world::process::{Lines, command};
+use crate::world::{PATIENCE, Process, Scene, Way, eventually, peer_script, python, run};
+
+/// How much the broker may grow, whatever a client sends.
+const MOST_KIB: u64 = 64 * 1024;
+
+/// Resident memory in KiB, at its most.
+pub(crate) fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap()
+}
+
+/// Somebody else's session, which must not feel anything.
+pub(crate) struct Bystander {
+    process: Process,
+    lines: Lines,
+    types: std::process::ChildStdin,
+}
+
+impl Bystander {
+    #[track_caller]
+    pub(crate) fn of(scene: &Scene) -> Self {
+        let stay = scene.alice.stay(Way::Through, &[], "echo ready; exec cat");
+        let (mut process, lines) = (stay.process, stay.lines);
+        assert_eq!(lines.next().as_deref(), Some("ready"));
+        let types = process.stdin().unwrap();
+        Self { process, lines, types }
+    }
+
+    #[track_caller]
+    pub(crate) fn echoes(&mut self, when: &str) {
+        writeln!(self.types, "{when}").unwrap();
+        assert_eq!(self.lines.next().as_deref(), Some(when), "{when}");
+    }
+
+    #[track_caller]
+    pub(crate) fn leaves(self) {
+        let Self { mut process, types, .. } = self;
+        drop(types);
+        assert_eq!(process.wait().code(), Some(0));
+    }
+}
+
+/// What a hostile client finds at its end.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// Its connection was ended.
+    Ended,
+    /// It goes on: what it sent was legal, or harmed nobody.
+    Either,
+}
+
+#[track_caller]
+fn survives(deed: &str, end: End) {
+    let scene = Scene::new();
+    let mut bystander = Bystander::of(&scene);
+    bystander.echoes("before");
+    let before = resident(scene.broker.id());
+    let mut program = command(python());
+    program.arg(peer_script("hostile_client.py")).arg(deed).args([&scene.broker.port().to_string(), "web-1"]).arg(&scene.alice.key.path);
+    program.args((end == End::Ended).then_some("ends"));
+    program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut client = Process::start(program);
+    let (said, stays) = (client.lines(), client.stdin());
+    assert_eq!(said.next().as_deref(), Some("begun"), "{deed}");
+    bystander.echoes("during");
+    assert_eq!(said.next_within(2 * PATIENCE).as_deref(), Some("done"), "{deed}");
+    if deed != "leaves" {
+        let found = said.next_within(2 * PATIENCE);
+        assert!(end == End::Either || found.as_deref() == Some("ended"), "{deed}: {found:?}");
+    }
+    bystander.echoes("after");
+    drop(stays);
+    client.wait();
+    eventually("its sessions have ended", || (scene.broker.live().len() == 1).then_some(()));
+    let grown = resident(scene.broker.id()).saturating_sub(before);
+    assert!(grown < MOST_KIB, "{deed}: the broker grew by {grown} KiB");
+    // And a new one is let in.
+    scene.alice.exec(Way::Through, "true").ok();
+    assert_eq!(scene.broker.json(&["status"])["leases_open"], 0);
+    bystander.leaves();
+}
+
+#[test]
+fn a_flood_of_ignored_messages_costs_nothing() {
+    survives("idle_messages", End::Either);
+}
+
+#[test]
+fn global_requests_by_the_hundred_thousand_are_refused_and_kept_nowhere() {
+    survives("global_requests", End::Either);
+}
+
+#[test]
+fn answers_that_nobody_reads_are_not_kept() {
+    survives("answers_unread", End::Either);
+}
+
+#[test]
+fn a_clients_messages_for_channels_that_were_never_opened_do_nothing() {
+    survives("never_opened", End::Either);
+}
+
+#[test]
+fn channels_that_take_nothing_hold_up_nobody() {
+    survives("nothing_taken", End::Either);
+}
+
+#[test]
+fn a_window_that_grows_beyond_its_number_overflows_nothing() {
+    survives("windows", End::Either);
+}
+
+#[test]
+fn channels_by_the_thousand_are_counted() {
+    survives("opens", End::Either);
+}
+
+#[test]
+fn channels_of_no_known_kind_are_refused() {
+    survives("strange_opens", End::Either);
+}
+
+#[test]
+fn what_comes_for_a_channel_after_its_end_does_nothing() {
+    survives("after_the_end", End::Either);
+}
+
+#[test]
+fn a_command_of_a_mebibyte_ends_its_connection() {
+    survives("long_command", End::Ended);
+}
+
+#[test]
+fn variables_without_end_are_counted() {
+    survives("environment", End::Either);
+}
+
+#[test]
+fn a_terminal_that_changes_its_size_for_ever_fills_nothing() {
+    survives("sizes", End::Either);
+}
+
+#[test]
+fn signals_with_long_names_fill_nothing() {
+    survives("signals", End::Either);
+}
+
+#[test]
+fn terminals_with_thousands_of_modes_fill_nothing() {
+    survives("modes", End::Either);
+}
+
+#[test]
+fn one_key_exchange_after_the_other_harms_nobody_else() {
+    survives("key_exchanges", End::Either);
+}
+
+#[test]
+fn data_within_a_key_exchange_ends_its_connection() {
+    survives("half_an_exchange", End::Ended);
+}
+
+#[test]
+fn data_beyond_the_window_is_not_kept() {
+    survives("beyond_the_window", End::Either);
+}
+
+#[test]
+fn a_packet_that_is_too_large_ends_its_connection() {
+    survives("too_large", End::Ended);
+}
+
+#[test]
+fn a_packet_that_is_larger_than_agreed_harms_nobody_else() {
+    survives("larger_than_agreed", End::Either);
+}
+
+#[test]
+fn sign_ins_by_the_ten_thousand_on_one_connection_are_cut_off() {
+    survives("knocks", End::Ended);
+}
+
+#[test]
+fn answers_to_questions_that_were_not_asked_sign_nobody_in() {
+    survives("answers_to_no_question", End::Either);
+}
+
+#[test]
+fn one_service_after_the_other_is_no_way_in() {
+    survives("services", End::Either);
+}
+
+#[test]
+fn a_channel_before_the_sign_in_ends_its_connection() {
+    survives("channels_without_a_sign_in", End::Ended);
+}
+
+#[test]
+fn clients_that_vanish_in_each_phase_leave_nothing_behind() {
+    survives("leaves", End::Either);
+}
+
+/// What a stranger sends before anything is encrypted; the broker hangs up within the time for signing in.
+#[track_caller]
+fn hung_up(what: &str, send: impl FnOnce(&mut TcpStream) -> std::io::Result<()> + Send + 'static) {
+    let scene = Scene::with(Settings { config: "[limits]\nsign_in_time = \"3s\"\n".to_owned(), ..Settings::default() });
+    let mut bystander = Bystander::of(&scene);
+    let before = resident(scene.broker.id());
+    let mut stream = TcpStream::connect(("127.0.0.1", scene.broker.port())).unwrap();
+    let mut writes = stream.try_clone().unwrap();
+    let sends = std::thread::spawn(move || send(&mut writes).is_ok());
+    bystander.echoes("during");
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let begun = Instant::now();
+    let mut piece = [0; 4096];
+    // Until the broker ends it, by a close or a reset.
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(e) => {
+                assert!(!matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{what}: not hung up");
+                break;
+            }
+        }
+    }
+    assert!(begun.elapsed() < PATIENCE);
+    let _ = stream.shutdown(Shutdown::Both);
+    let _ = sends.join();
+    bystander.echoes("after");
+    let grown = resident(scene.broker.id()).saturating_sub(before);
+    assert!(grown < MOST_KIB, "{what}: the broker grew by {grown} KiB");
+    scene.alice.exec(Way::Through, "true").ok();
+    bystander.leaves();
+}
+
+#[test]
+fn a_client_that_says_nothing_is_hung_up() {
+    hung_up("nothing", |_| Ok(()));
+}
+
+#[test]
+fn a_client_that_says_half_a_version_is_hung_up() {
+    hung_up("half a version", |stream| stream.write_all(b"SSH-2.0-Open"));
+}
+
+#[test]
+fn a_client_that_closes_its_half_is_hung_up() {
+    hung_up("half a socket", |stream| {
+        stream.write_all(b"SSH-2.0-half\r\n")?;
+        stream.shutdown(Shutdown::Write)
+    });
+}
+
+#[test]
+fn a_byte_at_a_time_is_no_way_to_stay() {
+    hung_up("drops", |stream| {
+        // Its slowness is the attack: nothing is waited for.
+        for byte in b"SSH-2.0-".iter().chain([b'x'; 200].iter()) {
+            stream.write_all(&[*byte])?;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_version_of_ten_mebibytes_is_not_read() {
+    hung_up("a long version", |stream| {
+        stream.write_all(b"SSH-2.0-")?;
+        (0..160).try_for_each(|_| stream.write_all(&[b'x'; 65536]))
+    });
+}
+
+#[test]
+fn a_million_lines_before_the_version_are_not_read() {
+    hung_up("lines", |stream| (0..1000).try_for_each(|_| stream.write_all(&b"hello\r\n".repeat(1000))));
+}
+
+#[test]
+fn a_packet_of_four_gibibytes_is_not_waited_for() {
+    hung_up("a length", |stream| stream.write_all(b"SSH-2.0-x\r\n\xff\xff\xff\xff\x04\x14"));
+}
+
+#[test]
+fn noise_instead_of_a_key_exchange_is_hung_up() {
+    hung_up("noise", |stream| {
+        stream.write_all(b"SSH-2.0-x\r\n")?;
+        stream.write_all(&crate::world::noise(1 << 20))
+    });
+}
+
+#[test]
+fn nothing_is_ever_compressed() {
+    let scene = Scene::new();
+    let outcome = run(scene.alice.ssh(&["-C", "-v", "-o", "LogLevel=DEBUG1", "through", "true"]), "").ok();
+    let chosen: Vec<String> = outcome.errors().lines().filter(|l| l.contains("compression: ")).map(str::to_owned).collect();
+    assert!(chosen.len() == 2 && chosen.iter().all(|l| l.trim_end().ends_with("compression: none")), "{chosen:?}");
+    // And whoever insists is not let in.
+    let mut program = command(python());
+    program.args(["-c", ONLY_ZLIB, &scene.broker.port().to_string()]);
+    assert_eq!(run(program, "").ok().text().trim(), "refused");
+}
+
+/// Offers compression and nothing else.
+const ONLY_ZLIB: &str = "
+import sys, socket, paramiko
+t = paramiko.Transport(socket.create_connection(('127.0.0.1', int(sys.argv[1]))))
+t._preferred_compression = ('zlib@openssh.com', 'zlib')
+try:
+    t.start_client(timeout=30)
+    print('agreed')
+except Exception:
+    print('refused')
+";
