@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use russh::keys::Algorithm;
 use russh::{Preferred, cipher, compression, kex, mac};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 /// Every algorithm is `none`.
 pub fn preferred() -> Preferred {
@@ -69,6 +70,23 @@ pub fn script(mut bytes: &[u8], out: &mut Vec<u8>) {
         packet(payload, out);
         bytes = rest;
     }
+}
+
+/// Says all of it to `other`, hears whatever it answers, and waits for both to end.
+pub fn converse<F: Future<Output = ()>>(said: Vec<u8>, other: impl FnOnce(DuplexStream) -> F) {
+    run(async move {
+        let (theirs, ours) = tokio::io::duplex(1 << 20);
+        let (read, mut write) = tokio::io::split(ours);
+        let talk = async {
+            let _ = write.write_all(&said).await;
+            let _ = write.shutdown().await;
+        };
+        let listen = async {
+            let mut sink = Vec::new();
+            let _ = read.take(64 << 20).read_to_end(&mut sink).await;
+        };
+        let ((), (), ()) = tokio::join!(talk, listen, other(theirs));
+    });
 }
 
 /// Runs to the end within a time that only a loop without an end exceeds.

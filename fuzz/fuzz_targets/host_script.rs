@@ -10,7 +10,6 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use russh::client;
 use russh::keys::PublicKeyOrCertificate;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 static CONFIG: LazyLock<Arc<client::Config>> =
@@ -53,17 +52,5 @@ fuzz_target!(|bytes: &[u8]| {
     } else {
         said.extend(rest);
     }
-    clear::run(async move {
-        let (theirs, ours) = tokio::io::duplex(1 << 20);
-        let (mut read, mut write) = tokio::io::split(ours);
-        let talk = async {
-            let _ = write.write_all(&said).await;
-            let _ = write.shutdown().await;
-        };
-        let listen = async {
-            let mut sink = Vec::new();
-            let _ = (&mut read).take(64 << 20).read_to_end(&mut sink).await;
-        };
-        let ((), (), ()) = tokio::join!(talk, listen, use_it(theirs));
-    });
+    clear::converse(said, use_it);
 });

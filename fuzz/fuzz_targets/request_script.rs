@@ -12,7 +12,6 @@ use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session};
 use russh::{Channel, ChannelId};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 static CONFIG: LazyLock<Arc<server::Config>> = LazyLock::new(|| {
     let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&[7; 32]));
@@ -74,22 +73,9 @@ fuzz_target!(|bytes: &[u8]| {
     } else {
         said.extend(rest);
     }
-    clear::run(async move {
-        let (theirs, ours) = tokio::io::duplex(1 << 20);
-        let (mut read, mut write) = tokio::io::split(ours);
-        let talk = async {
-            let _ = write.write_all(&said).await;
-            let _ = write.shutdown().await;
-        };
-        let listen = async {
-            let mut sink = Vec::new();
-            let _ = (&mut read).take(64 << 20).read_to_end(&mut sink).await;
-        };
-        let serve = async {
-            if let Ok(running) = server::run_stream(Arc::clone(&CONFIG), theirs, Open).await {
-                let _ = running.await;
-            }
-        };
-        let ((), (), ()) = tokio::join!(talk, listen, serve);
+    clear::converse(said, |theirs| async move {
+        if let Ok(running) = server::run_stream(Arc::clone(&CONFIG), theirs, Open).await {
+            let _ = running.await;
+        }
     });
 });

@@ -154,7 +154,7 @@ pub(super) fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// The terminal while a secret is typed. Nothing is shown from before the question stands there, so that whoever types (or pastes)
-/// fast is not shown either; and it is as it was whatever happens.
+/// fast is not shown either; and it is as it was on every way out that is the program's own (a kill from elsewhere is not).
 struct Quiet {
     terminal: File,
     before: Termios,

@@ -62,7 +62,8 @@ impl Call<'_> {
         }
         let mut reply = Reply::done(Data::Host(self.view(&host).await?), format!("host {} added", host.name));
         reply.notes.extend(credential.as_ref().and_then(alone_note));
-        Ok(if host.host_keys.is_empty() && !host.trust_first_use {
+        // First use counts for what the broker itself connects to alone.
+        Ok(if host.host_keys.is_empty() && (!host.trust_first_use || host.via.is_some()) {
             let name = &host.name;
             reply.note(format!("no host key is pinned, so nobody can connect yet: keyward host trust {name}"))
         } else {

@@ -139,6 +139,39 @@ fn what_a_certificate_takes_away_no_grant_gives_back() {
     let pty = office.ssh(&bare, "web-1", &["-tt", "through", "tty"]);
     assert!(pty.errors().contains("PTY allocation request failed"), "{pty:?}");
     assert!(!pty.text().contains("/dev/"), "{pty:?}");
+    let opened: Vec<_> = office.scene.broker.audit().into_iter().filter(|e| e["event"] == "channel.opened").collect();
+    assert!(!opened.is_empty() && opened.iter().all(|e| e["detail"]["pty"].is_null()), "a refused terminal is none: {opened:?}");
+}
+
+#[test]
+fn whoever_keeps_personal_credentials_is_signed_in_by_their_own_keys_alone() {
+    let office = Office::new(&[]);
+    let certificate = office.certificate(&["-n", "alice"]);
+    office.works(&certificate);
+    let add = "credential add mine --username nobody --password --scope personal";
+    office.scene.alice.verb("alice", add, "not for the authority").ok();
+    office.fails(&certificate, "web-1", "keeps personal credentials");
+    assert!(office.scene.alice.exec(crate::world::Way::Through, "id -un").ok().text().contains(NAME));
+    office.scene.alice.verb("alice", "credential delete mine --yes", "").ok();
+    office.works(&certificate);
+}
+
+#[test]
+fn whom_a_certificate_signed_in_says_nothing_about_authorities() {
+    let office = Office::new(&["--role", "admin"]);
+    office.scene.broker.does(&["user", "add", "carol", "--role", "admin"]);
+    let certificate = office.certificate(&["-n", "carol"]);
+    let listed = office.ssh(&certificate, "carol", &["through", "user-ca list"]).ok();
+    assert!(listed.text().contains("office"), "{listed:?}");
+    let key = std::fs::read_to_string(Key::new(office.scene.dir().join("mine")).public_file()).unwrap();
+    for words in
+        [format!("user-ca add mine '{}'", key.trim()), "user-ca remove office".to_owned(), "user-ca revoke office --serial 1".to_owned()]
+    {
+        let refused = office.ssh(&certificate, "carol", &["through", &words]);
+        assert_eq!(refused.status, Some(1), "{words}: {refused:?}");
+        assert!(refused.errors().contains("must not outlive it"), "{words}: {refused:?}");
+    }
+    assert_eq!(office.scene.broker.json(&["user-ca", "list"]).as_array().unwrap().len(), 1);
 }
 
 #[test]

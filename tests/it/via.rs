@@ -154,6 +154,21 @@ fn keys_are_fetched_and_credentials_tried_through_the_jump() {
     assert_eq!((&tested["signed_in"], &tested["method"]), (&Value::from(true), &Value::from("publickey")));
 }
 
+#[test]
+fn nobody_is_trusted_on_first_use_behind_a_jump_host() {
+    let behind = Behind::new();
+    let Behind { scene, .. } = &behind;
+    behind.may_pass("alice");
+    let add = ["host", "add", "web-8", INNER, "--via", "bastion", "--credential", "inner", "--trust-first-use"];
+    let said = run(scene.broker.command(&add), "").ok().errors();
+    assert!(said.contains("no host key is pinned") && said.contains("host trust web-8"), "{said}");
+    scene.grant("alice", "web-8");
+    let outcome = ask(scene, "web-8", "true");
+    assert!(outcome.status == Some(255) && outcome.errors().contains("host trust web-8"), "{outcome:?}");
+    assert!(scene.broker.json(&["host", "show", "web-8"])["host_keys"].as_array().unwrap().is_empty());
+    assert!(!scene.broker.audit().iter().any(|e| e["event"] == "lease.opened" && e["host"] == "web-8"));
+}
+
 /// Three servers of this machine: `hop-a` → `hop-b` → `web-9`.
 struct Chain {
     b: Sshd,

@@ -21,30 +21,12 @@ from paramiko.common import (
     MSG_USERAUTH_INFO_RESPONSE,
     MSG_USERAUTH_REQUEST,
 )
-from paramiko.message import Message
+from raw import Everything, message
 
 deed, port, user, key = sys.argv[1:5]
 
 # How long a deed may be held up by a broker that does not take any more: it has stopped reading then, which is right.
 HELD_UP = 20
-
-
-def message(kind, *fields):
-    made = Message()
-    made.add_byte(bytes([kind]))
-    for field in fields:
-        if isinstance(field, bool):
-            made.add_boolean(field)
-        elif isinstance(field, int):
-            made.add_int(field)
-        else:
-            made.add_string(field)
-    return made
-
-
-class Everything(dict):
-    def __contains__(self, number):
-        return True
 
 
 def connect():

@@ -21,26 +21,13 @@ from paramiko.common import (
     MSG_USERAUTH_BANNER,
     MSG_USERAUTH_INFO_REQUEST,
 )
-from paramiko.message import Message
+from raw import Everything, message
 
 deed, host_key = sys.argv[1:3]
 
 # How long a deed may be held up by a broker that does not take any more: it has stopped reading then, which is right.
 HELD_UP = 20
 EXT_INFO = 7
-
-
-def message(kind, *fields):
-    made = Message()
-    made.add_byte(bytes([kind]))
-    for field in fields:
-        if isinstance(field, bool):
-            made.add_boolean(field)
-        elif isinstance(field, int):
-            made.add_int(field)
-        else:
-            made.add_string(field)
-    return made
 
 
 # ---- while somebody signs in ----
@@ -202,10 +189,6 @@ def waits(work):
 
 if deed in SIGN_IN:
     AuthHandler._interactive_query = lambda self, query: does(SIGN_IN[deed], self.transport)
-
-class Everything(dict):
-    def __contains__(self, number):
-        return True
 
 
 listener = socket.socket()
