@@ -102,7 +102,7 @@ fn host(v: &HostView, style: &Style) -> String {
         ("legacy", v.legacy.names().join(" ")),
         ("tags", tags(v)),
         ("host keys", if pins.is_empty() { "none pinned".to_owned() } else { pins.join("\n") }),
-        ("first use", if v.trust_first_use { "trusted" } else { "not trusted" }.to_owned()),
+        ("first use", if v.trust_first_use && v.via.is_none() { "trusted" } else { "not trusted" }.to_owned()),
         ("credential", or_dash(v.credential.as_ref())),
         ("yours", v.my_credential.clone().unwrap_or_default()),
         ("workspace", v.workspace_credential.clone().unwrap_or_default()),

@@ -115,7 +115,7 @@ fn groups(list: &[GroupView], style: &Style) -> String {
 }
 
 fn hosts(list: &[HostView], style: &Style) -> String {
-    let key = |h: &HostView| match (h.host_keys.len(), h.trust_first_use) {
+    let key = |h: &HostView| match (h.host_keys.len(), h.trust_first_use && h.via.is_none()) {
         (0, false) => "none".to_owned(),
         (0, true) => "first use".to_owned(),
         (n, _) => format!("{n} pinned"),
