@@ -141,10 +141,10 @@ fn no_piece_of_a_key_is_left_on_the_stack_and_no_work_goes_deeper_than_what_is_w
                 let untouched = seen.iter().take_while(|b| **b == PAINT).count();
                 let depth = LOOK - untouched;
                 assert!(untouched > 0 && depth * 2 < DEPTH, "{kind} {bits}: {depth} bytes deep");
+                // What the work itself leaves is the compiler's choice and may be nothing, so another spill shows that it would be seen.
                 let left = pieces(&raw);
-                if kind == "ed25519" {
-                    assert!(left > 0, "the parser leaves copies, or this test looks in the wrong place");
-                }
+                contained(|| spill(&raw[..32], 4)).unwrap();
+                assert!(pieces(&raw) > 0, "this test looks in the wrong place");
                 let raw = wiped(|| life(&file, passphrase)).unwrap();
                 assert_eq!(pieces(&raw), 0, "{kind} {bits}: {left} before");
             });
