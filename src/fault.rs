@@ -71,6 +71,9 @@ pub const VERBS: &[&str] = &[
     "backup",
 ];
 
+/// Verbs that ask on a terminal, which a client gives them only if it is told to.
+const ON_A_TERMINAL: &[&str] = &["user totp enroll"];
+
 /// Verbs of the local program alone that hints name.
 pub const LOCAL_VERBS: &[&str] = &["unseal", "root-key", "systemd-unit"];
 
@@ -140,7 +143,12 @@ impl Calling {
             let is_word = before.chars().next_back().is_none_or(|c| c.is_whitespace() || c == '(' || c == '`');
             out.push_str(before);
             let known = VERBS.contains(&verb) || (matches!(self, Self::At(_)) && LOCAL_VERBS.contains(&verb));
-            out.push_str(if is_word && known { &prefix } else { PROGRAM });
+            let asks = matches!(self, Self::Ssh { .. }) && ON_A_TERMINAL.iter().any(|verb| after.starts_with(verb));
+            match (is_word && known, asks) {
+                (true, true) => out.push_str(&prefix.replacen("ssh", "ssh -t", 1)),
+                (true, false) => out.push_str(&prefix),
+                (false, _) => out.push_str(PROGRAM),
+            }
             rest = after;
         }
         out.push_str(rest);
@@ -189,6 +197,7 @@ mod tests {
         };
         assert_eq!(ssh(2222, None, hint), "see what there is: ssh -p 2222 alice@BROKER host list");
         assert_eq!(ssh(22, Some("kw.example.org"), hint), "see what there is: ssh alice@kw.example.org host list");
+        assert_eq!(ssh(2222, None, "enrol: keyward user totp enroll"), "enrol: ssh -t -p 2222 alice@BROKER user totp enroll");
         assert_eq!(
             ssh(22, None, "keyward user add x; or remove x: keyward user remove x"),
             "ssh alice@BROKER user add x; or remove x: ssh alice@BROKER user remove x"

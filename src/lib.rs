@@ -3,14 +3,14 @@
 //! The rooms stand on floors; a room imports only rooms on lower floors (`tests/house.rs` checks it):
 //!
 //! 0. ground: [`secret`], [`scrub`], [`fault`], [`clock`], [`model`], [`render`], [`masking`], [`probes`], [`facts`],
-//!    [`checks`], [`advisories`], [`report`], [`sshconfig`], [`sftp`] — nouns, no I/O (but [`advisories`] reads the archives that it is given)
+//!    [`checks`], [`advisories`], [`report`], [`screen`], [`sshconfig`], [`sftp`] — nouns, no I/O (but [`advisories`] reads the archives that it is given)
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
 //! 3. strongroom: [`vault`], [`sources`], [`custody`]
 //! 4. wires: [`buffer`], [`target`], [`relay`]
 //! 5. living room: [`sessions`]
 //! 6. desks: [`approvals`], [`rotation`], [`scans`]
-//! 7. counter: [`control`], [`inbox`], [`cli`]
+//! 7. counter: [`control`], [`inbox`], [`picker`], [`cli`]
 //! 8. doors: [`mcp`], [`front`], [`socket`]
 //! 9. roof: [`config`], [`daemon`]
 
@@ -24,6 +24,7 @@ pub mod model;
 pub mod probes;
 pub mod render;
 pub mod report;
+pub mod screen;
 pub mod scrub;
 pub mod secret;
 pub mod sftp;
@@ -53,6 +54,7 @@ pub mod scans;
 pub mod cli;
 pub mod control;
 pub mod inbox;
+pub mod picker;
 
 pub mod front;
 pub mod mcp;

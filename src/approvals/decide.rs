@@ -14,6 +14,9 @@ use crate::model::{
     UserId, printable,
 };
 
+/// How many allowances that were taken back are remembered: more than are in use between their approval and the start of a command.
+const TAKEN_BACK: usize = 4096;
+
 impl Approvals {
     /// Approves exactly the bytes with this digest, or those that the person wrote instead, and lets them run.
     ///
@@ -122,6 +125,13 @@ impl Approvals {
             .ok()
             .and_then(|mut all| all.iter().position(|a| a.id == id && a.person == person).map(|at| all.remove(at)))
             .ok_or_else(|| Error::NoSuch(id.to_string()))?;
+        // What it has let run is on record as running by now; what it has approved and what comes later is not started.
+        let mut taken_back = self.0.taken_back.write().await;
+        taken_back.push_back(id);
+        if taken_back.len() > TAKEN_BACK {
+            taken_back.pop_front();
+        }
+        drop(taken_back);
         let event = Event::new(EventName::AllowanceRevoked, by_name.to_string())
             .session(found.session)
             .proposal(found.proposal)

@@ -2,7 +2,7 @@
 //! the proposal to its end; the store only says which step was taken.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -81,6 +81,8 @@ pub(super) struct Entry {
     pub(super) output: Arc<Output>,
     /// The agent withdrew it, or is gone.
     pub(super) withdrawn: CancellationToken,
+    /// What approved it, if nobody looked at it.
+    pub(super) allowed_by: OnceLock<AllowanceId>,
 }
 
 impl Entry {
@@ -140,6 +142,8 @@ pub(super) struct Inner {
     pub(super) tries: Mutex<HashMap<AgentId, super::propose::Tries>>,
     pub(super) recent: Mutex<HashMap<AgentId, VecDeque<(Time, usize)>>>,
     pub(super) allowances: Mutex<Vec<Allowance>>,
+    /// What was taken back, newest last; held while a command that an allowance let run is put on record as running.
+    pub(super) taken_back: tokio::sync::RwLock<VecDeque<AllowanceId>>,
     pub(super) wishes: Mutex<Wishes>,
     pub(super) inboxes: Mutex<HashMap<UserId, watch::Sender<u64>>>,
 }
@@ -168,6 +172,7 @@ impl Approvals {
             tries: Mutex::default(),
             recent: Mutex::default(),
             allowances: Mutex::default(),
+            taken_back: tokio::sync::RwLock::default(),
             wishes: Mutex::default(),
             inboxes: Mutex::default(),
         }))
@@ -327,8 +332,8 @@ pub(super) fn workspace() -> Result<Name, Error> {
     DEFAULT_WORKSPACE.parse().map_err(|_| Error::Store(store::Error::Malformed("the default workspace".to_owned())))
 }
 
-/// Whether the person may let agents propose on this host from anywhere: the network that a grant demands is that of the
-/// person's own connection, which is not there yet.
+/// Whether the person may let agents propose on this host from anywhere: the network and the second factor that a grant demands are
+/// those of the person's own connection, which is not there yet.
 pub(super) fn may_propose(facts: &Facts, now: Time) -> bool {
     let anywhere = Facts { grants: facts.grants.iter().map(|g| authz_anywhere(g.clone())).collect(), ..facts.clone() };
     let nowhere = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
@@ -336,7 +341,7 @@ pub(super) fn may_propose(facts: &Facts, now: Time) -> bool {
 }
 
 fn authz_anywhere(grant: crate::model::Grant) -> crate::model::Grant {
-    crate::model::Grant { from: None, ..grant }
+    crate::model::Grant { from: None, second_factor: false, ..grant }
 }
 
 fn proposes(live: &Live) -> bool {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::desk::{Entry, Inner, Snapshot};
 use super::error::Error;
 use super::output::Stream;
+use super::owed::{Owed, ending};
 use crate::audit::Audited;
 use crate::clock::Time;
 use crate::model::{Act, ActDigest, Approved, Approver, Event, EventName, Means, Name, Pending, Proposal, Stage};
@@ -246,6 +247,7 @@ impl Life<'_> {
                     n.edited = edited;
                 });
                 if let Means::Allowance(allowance) = means {
+                    let _ = self.entry.allowed_by.set(allowance);
                     let event =
                         self::event(EventName::AllowanceUsed, &self.entry.row.user_name, &self.entry.row).with("allowance", allowance);
                     if let Err(e) = self.desk.parts.log.record(event).await {
@@ -310,6 +312,13 @@ impl Life<'_> {
                 return;
             }
         };
+        // From here until it is on record as running nobody takes back what allowed it; what was taken back before starts nothing.
+        let taken_back = self.desk.taken_back.read().await;
+        if self.entry.allowed_by.get().is_some_and(|allowance| taken_back.contains(allowance)) {
+            let why = "what allowed it was taken back".to_owned();
+            self.end(Stage::Approved, Stage::Failed, EventName::ProposalFailed, failed(why)).await;
+            return;
+        }
         let (act, digest): (Act, ActDigest) = (running.act().clone(), *running.digest());
         let event = event(EventName::ProposalRunning, &row.user_name, row).with("sha256", digest);
         let proposed = row.clone();
@@ -317,10 +326,12 @@ impl Life<'_> {
         let running: Audited<_> = match self.desk.parts.log.commit_with(event, running, written).await {
             Ok(running) => running,
             Err(e) => {
+                drop(taken_back);
                 self.lose(&format!("it could not be recorded that it runs, so it did not: {e}")).await;
                 return;
             }
         };
+        drop(taken_back);
         self.told(|n| n.stage = Stage::Running);
         let (output, mut pieces) = mpsc::channel(PIECES);
         let (end, ended) = oneshot::channel();
@@ -359,39 +370,27 @@ impl Life<'_> {
 
     /// Writes an end and tells it. A witness that cannot write is asked again; those who wait learn the truth in any case.
     async fn end(&self, from: Stage, to: Stage, name: EventName, ended: Ended) {
+        self.end_from(&[from], to, name, ended).await;
+    }
+
+    /// The same, where the row may stand at any of these stages; the first is where it is known to have stood.
+    async fn end_from(&self, from: &[Stage], to: Stage, name: EventName, ended: Ended) {
         let row = &self.entry.row;
         let at = self.desk.parts.clock.now();
-        let actor = if from == Stage::Pending { &row.agent_name } else { &row.user_name };
+        let actor = if from.first() == Some(&Stage::Pending) { &row.agent_name } else { &row.user_name };
+        let event = ending(event(name, actor, row), &ended);
+        let owed = Owed { id: row.id, from: from.to_vec(), to, at, ended: ended.clone(), event };
+        let mut written = false;
         for attempt in 1..=TRIES {
-            let mut event = event(name, actor, row)
-                .count("stdout", ended.output.out_bytes)
-                .count("stderr", ended.output.err_bytes)
-                .count("masked", ended.output.masked);
-            for (key, sha256) in [("stdout_sha256", ended.output.out_sha256), ("stderr_sha256", ended.output.err_sha256)] {
-                if let Some(sha256) = sha256 {
-                    event = event.with(key, ActDigest::from(sha256));
-                }
+            written = owed.write(&self.desk.parts, attempt).await;
+            if written {
+                break;
             }
-            if let Some(status) = ended.exit_status {
-                event = event.count("exit_status", u64::from(status));
-            }
-            if let Some(signal) = &ended.exit_signal {
-                event = event.with("exit_signal", signal);
-            }
-            if let Some(why) = &ended.reason {
-                event = event.failed(why);
-            }
-            let (id, written) = (row.id, ended.clone());
-            match self.desk.parts.log.commit_with(event, (), move |c| proposals::end(c, id, from, to, at, &written)).await {
-                Ok(done) => {
-                    done.into_inner();
-                    break;
-                }
-                Err(error) => {
-                    tracing::error!(target: "keyward::approvals", proposal = %row.id, %error, attempt, "the end of a proposal was not recorded");
-                    tokio::time::sleep(std::time::Duration::from_millis(200) * attempt).await;
-                }
-            }
+            tokio::time::sleep(std::time::Duration::from_millis(200) * attempt).await;
+        }
+        if !written {
+            let parts = self.desk.parts.clone();
+            self.desk.runtime.spawn(async move { owed.settle(&parts).await });
         }
         self.told(|n| {
             n.stage = to;
@@ -402,11 +401,13 @@ impl Life<'_> {
         });
     }
 
-    /// The witness failed in the middle of a step: nothing runs, and the next start of the broker settles the row if this cannot.
+    /// The witness failed in the middle of a step: nothing runs. It may have written all the same, so that the row stands one step
+    /// further than is known here.
     async fn lose(&self, why: &str) {
         let from = self.entry.now.borrow().stage;
+        let further = if from == Stage::Pending { Stage::Approved } else { Stage::Running };
         let ended = Ended { reason: Some(why.to_owned()), ..Ended::default() };
-        self.end(from, Stage::Failed, EventName::ProposalFailed, ended).await;
+        self.end_from(&[from, further], Stage::Failed, EventName::ProposalFailed, ended).await;
     }
 
     fn told(&self, change: impl FnOnce(&mut Snapshot)) {

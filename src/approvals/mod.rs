@@ -9,6 +9,7 @@ mod draft;
 mod error;
 mod journey;
 mod output;
+mod owed;
 mod propose;
 mod restart;
 mod signature;

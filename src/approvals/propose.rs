@@ -1,7 +1,7 @@
 //! An agent proposes: what is checked before a proposal waits, and what it waits with.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -168,6 +168,7 @@ impl Inner {
                 now: watch::channel(Snapshot::pending()).0,
                 output: Arc::new(Output::new(known.agent.limits.output)),
                 withdrawn: CancellationToken::new(),
+                allowed_by: OnceLock::new(),
                 row,
             });
             self.keep(&entry);

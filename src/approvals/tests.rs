@@ -19,7 +19,7 @@ use crate::model::{
     ActDigest, Agent, AgentId, AgentLimits, Approver, CredentialId, Event, EventName, Grant, GrantId, Host, HostId, Means, Name,
     NotApproved, Principal, ProposalId, Role, SessionId, Stage, Subject, User, UserId,
 };
-use crate::sessions::{Entrance, Piece, Place, Registry, RunEnd};
+use crate::sessions::{Entrance, Piece, Place, Registry, RunEnd, turn_away};
 use crate::store::{self, Store, agents, grants, hosts, proposals, users};
 use crate::vault::Vault;
 
@@ -118,6 +118,7 @@ impl World {
                         until: None,
                         between: None,
                         max_session: None,
+                        second_factor: false,
                         created_at: at,
                         created_by: name("alice"),
                     },
@@ -201,6 +202,7 @@ fn connect(sessions: &Registry, id: SessionId, at: Time, ran: &Ran) -> (Place, w
             tokio::spawn(async move {
                 let text = String::from_utf8_lossy(&act.command).into_owned();
                 if text.contains("hang") {
+                    let _ = run.output.send(Piece::Out(bytes::Bytes::from_static(b"begun\n"))).await;
                     run.stop.cancelled().await;
                     let _ = run.end.send(RunEnd::Cut("stopped".to_owned()));
                     return;
@@ -222,6 +224,13 @@ async fn ended(ticket: &Ticket) -> Snapshot {
 async fn reaches(ticket: &Ticket, stage: Stage) {
     let mut now = ticket.now.clone();
     let _ = tokio::time::timeout(Duration::from_secs(20), now.wait_for(|n| n.stage == stage)).await.unwrap().unwrap();
+}
+
+/// Waits until the host has it and it has written something.
+async fn begins(ticket: &Ticket) {
+    let mut changes = ticket.output.changes();
+    let wrote = changes.wait_for(|_| ticket.output.tally(Stream::Out).written > 0);
+    let _ = tokio::time::timeout(Duration::from_secs(20), wrote).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,7 +373,7 @@ async fn the_person_leaves_and_everything_on_their_connection_ends() {
     let w = World::usual().await;
     let (waits, runs) = (w.propose("df -h").await, w.propose("hang").await);
     w.approve(&runs).await.unwrap();
-    reaches(&runs, Stage::Running).await;
+    begins(&runs).await;
     w.place.falls_for_a_test();
     w.host.abort();
     assert_eq!(ended(&waits).await.stage, Stage::Expired);
@@ -374,6 +383,33 @@ async fn the_person_leaves_and_everything_on_their_connection_ends() {
     let again = w.desk.propose(HELPER.into(), None, draft("df -h")).await;
     assert!(matches!(again, Err(Error::NoConnection { .. })), "{again:?}");
     assert_eq!(w.desk.wanted(ALICE.into()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_connection_took_up_has_not_begun() {
+    // The connection falls while the command waits for it.
+    let w = World::usual().await;
+    let runs = w.place.stands_for_a_test(w.reach.subscribe());
+    let ticket = w.propose("df -h").await;
+    w.approve(&ticket).await.unwrap();
+    let handed_over = async {
+        while runs.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), handed_over).await.unwrap();
+    w.place.falls_for_a_test();
+    turn_away(runs).await;
+    let end = ended(&ticket).await;
+    assert_eq!((end.stage, end.reason.as_deref()), (Stage::Failed, Some("the person's connection ended before it ran")));
+    // And before it is handed over.
+    let w = World::usual().await;
+    let runs = w.place.stands_for_a_test(w.reach.subscribe());
+    let ticket = w.propose("df -h").await;
+    turn_away(runs).await;
+    w.approve(&ticket).await.unwrap();
+    let end = ended(&ticket).await;
+    assert_eq!((end.stage, end.reason.as_deref()), (Stage::Failed, Some("the person's connection ended before it ran")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -458,6 +494,52 @@ async fn the_same_bytes_again_are_an_explicit_act_that_runs_out() {
     assert!(w.desk.allowances(ALICE.into()).is_empty());
     let late = w.propose("df -h").await;
     w.desk.deny(alice(), name("alice"), late.id, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_starts_nothing_that_it_has_approved_before() {
+    let w = World::usual().await;
+    let first = w.propose("df -h").await;
+    let again = Some(Again { times: 2, within: Duration::from_secs(60) });
+    let decided = w.desk.approve(alice(), name("alice"), first.id, first.digest, None, again).await.unwrap();
+    let allowance = decided.allowance.unwrap();
+    ended(&first).await;
+    // Between its approval and its start: what takes the allowance back waits for neither, and counts.
+    let mut starting = w.desk.0.taken_back.write().await;
+    let second = w.propose("df -h").await;
+    reaches(&second, Stage::Approved).await;
+    starting.push_back(allowance);
+    drop(starting);
+    let end = ended(&second).await;
+    assert_eq!((end.stage, end.reason.as_deref()), (Stage::Failed, Some("what allowed it was taken back")));
+    assert!(w.ran(second.id).is_empty());
+    assert_eq!(w.row(second.id).await.stage, Stage::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_came_through_unseen_leaves_no_row_without_an_end() {
+    let w = World::usual().await;
+    for stands in ["approved", "running"] {
+        let ticket = w.propose("df -h").await;
+        let id = ticket.id;
+        // Of what is approved the write of the start is lost, of what waits that of the approval.
+        let starting = w.desk.0.taken_back.write().await;
+        if stands == "running" {
+            w.approve(&ticket).await.unwrap();
+        }
+        let edit = move |c: &rusqlite::Connection| -> Result<(), store::Error> {
+            c.execute("UPDATE proposals SET stage = ?2 WHERE id = ?1", rusqlite::params![id, stands])?;
+            Ok(())
+        };
+        w.store.append(edit).await.unwrap();
+        drop(starting);
+        if stands == "approved" {
+            assert!(w.approve(&ticket).await.is_err());
+        }
+        assert_eq!(ended(&ticket).await.stage, Stage::Failed, "{stands}");
+        assert!(w.ran(ticket.id).is_empty(), "{stands}");
+        assert_eq!(w.row(ticket.id).await.stage, Stage::Failed, "{stands}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,7 +113,7 @@ impl Authn {
                 if user.disabled {
                     return refused(Unvouched::Disabled);
                 }
-                Ok(Ok((user, Vouch { key, certificate: Some(certified) })))
+                Ok(Ok((user, Vouch { key, certificate: Some(certified), second: None })))
             })
             .await?;
         Ok(found.and_then(|(user, vouch)| {
@@ -142,6 +142,7 @@ impl Authn {
 pub(super) fn told(event: Event, vouch: &str) -> Event {
     let Ok(vouch) = vouch.parse::<Vouch>() else { return event };
     let event = event.with("key", vouch.key);
+    let event = if vouch.second.is_some() { event.with("second_factor", "shown") } else { event };
     match vouch.certificate {
         None => event,
         Some(c) => event.with("ca", c.ca).with("serial", c.serial).with("key_id", c.key_id).with("principal", c.principal),

@@ -27,6 +27,11 @@ impl Rate {
     pub const fn per_minute(count: u32) -> Self {
         Self { count, millis: 60_000 }
     }
+
+    /// So many per hour.
+    pub const fn per_hour(count: u32) -> Self {
+        Self { count, millis: 3_600_000 }
+    }
 }
 
 impl FromStr for Rate {

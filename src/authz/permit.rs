@@ -95,6 +95,9 @@ pub enum Denial {
     /// What signed them in takes away all that is granted, or has run out.
     #[error("{0}")]
     Terms(&'static str),
+    /// The second factor is wanted and was not shown: by a grant, or – without one – by the person for everything.
+    #[error("the second factor is wanted, and was not shown{}", .0.map(|grant| format!(" (grant {grant})")).unwrap_or_default())]
+    SecondFactor(Option<GrantId>),
     /// Grants cover them, but a condition does not hold; the last one that was looked at.
     #[error("grant {grant}: {why}")]
     Condition {

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use super::permit::{Decision, Denial, Permit, Reach};
 use crate::clock::Time;
-use crate::model::{Action, Actions, CredentialId, Grant, GrantId, GroupId, Host, Principal, SessionId, Subject, Terms, User};
+use crate::model::{
+    Action, Actions, CredentialId, Grant, GrantId, GroupId, Host, Principal, SecondFactor, SessionId, Subject, Terms, User,
+};
 
 /// What the store says about a request, read in one snapshot.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub enum Considered {
     OtherHosts,
     /// A condition does not hold.
     Condition(String),
+    /// All conditions hold, but the second factor was not shown.
+    SecondFactor,
     /// It allows these.
     Allows(Actions),
 }
@@ -77,9 +81,22 @@ pub fn decide(facts: &Facts, request: &Request) -> Decision {
 /// The reasoning of [`decide`], grant by grant, at `now` for a session that began at `began`.
 pub fn explain(facts: &Facts, client: IpAddr, now: Time, began: Time) -> Judgement {
     let considered: Vec<(Grant, Considered)> = facts.grants.iter().map(|g| (g.clone(), consider(g, facts, client, now, began))).collect();
-    let result = if facts.user.disabled { Err(Denial::Disabled) } else { combine(&considered, now, began) };
+    let result = match facts.terms.second {
+        _ if facts.user.disabled => Err(Denial::Disabled),
+        SecondFactor::Owed => Err(Denial::SecondFactor(None)),
+        SecondFactor::NotShown | SecondFactor::Shown => combine(&considered, now, began),
+    };
     let result = result.and_then(|(reach, grants)| Ok((under(&facts.terms, reach, now)?, grants)));
     Judgement { considered, result }
+}
+
+/// What is reached once the second factor was shown, and whether that is more than without, as they came; `None`: nothing is.
+pub fn with_second(facts: &Facts, client: IpAddr, now: Time) -> Option<(Reach, bool)> {
+    let terms = Terms { second: SecondFactor::Shown, ..facts.terms.clone() };
+    let reach = |facts: &Facts| explain(facts, client, now, now).result.map(|(reach, _)| reach).ok();
+    let shown = reach(&Facts { terms, ..facts.clone() })?;
+    let gains = reach(facts).as_ref() != Some(&shown);
+    Some((shown, gains))
 }
 
 fn consider(grant: &Grant, facts: &Facts, client: IpAddr, now: Time, began: Time) -> Considered {
@@ -114,7 +131,14 @@ fn consider(grant: &Grant, facts: &Facts, client: IpAddr, now: Time, began: Time
     {
         return Considered::Condition(format!("allows {most:?} a session"));
     }
-    Considered::Allows(grant.allow)
+    if !grant.second_factor {
+        return Considered::Allows(grant.allow);
+    }
+    if facts.terms.second != SecondFactor::Shown {
+        return Considered::SecondFactor;
+    }
+    // A scan runs where nobody could be asked.
+    Considered::Allows(grant.allow.iter().filter(|action| *action != Action::Scan).fold(Actions::default(), Actions::with))
 }
 
 /// An IPv4 address that came over an IPv6 socket is the IPv4 address.
@@ -128,7 +152,7 @@ fn combine(considered: &[(Grant, Considered)], now: Time, began: Time) -> Result
     let mut ends: Option<Option<Time>> = None;
     let mut recheck_at: Option<Time> = None;
     let mut grants = Vec::new();
-    let mut condition = None;
+    let (mut condition, mut second) = (None, None);
     for (grant, found) in considered {
         match found {
             Considered::Allows(allowed) => {
@@ -154,12 +178,13 @@ fn combine(considered: &[(Grant, Considered)], now: Time, began: Time) -> Result
                 });
                 grants.push(grant.id);
             }
+            Considered::SecondFactor => second = Some(Denial::SecondFactor(Some(grant.id))),
             Considered::Condition(why) => condition = Some(Denial::Condition { grant: grant.id, why: why.clone() }),
             Considered::NotTheirs | Considered::OtherHosts => {}
         }
     }
     if grants.is_empty() || actions.is_empty() {
-        return Err(condition.unwrap_or(Denial::NoGrant));
+        return Err(second.or(condition).unwrap_or(Denial::NoGrant));
     }
     if !actions.has(Action::Exec) {
         commands = None;
@@ -240,6 +265,7 @@ mod tests {
             until: None,
             between: None,
             max_session: None,
+            second_factor: false,
             created_at: Time::from_millis(0),
             created_by: "root".parse().unwrap(),
         }
@@ -368,6 +394,46 @@ mod tests {
         assert!(!reach.allows_command(b"df -h") && !reach.allows_command(b"id"), "neither alone is enough");
         assert!(allowed(&with(forced, vec![grant(Subject::Everyone, "*", "shell")]), NOON).is_none());
         assert!(allowed(&with(Terms::default(), vec![]), NOON).is_none());
+    }
+
+    #[test]
+    fn a_grant_that_wants_the_second_factor_holds_only_where_it_was_shown() {
+        let with = |second, grants: Vec<Grant>| Facts { terms: Terms { second, ..Terms::default() }, ..facts(grants) };
+        let plain = grant(Subject::Everyone, "*", "exec");
+        let wants = Grant { id: GrantId::from([8; 16]), second_factor: true, ..grant(Subject::Everyone, "*", "shell,scan,propose") };
+        assert!(allowed(&with(SecondFactor::NotShown, vec![wants.clone()]), NOON).is_none());
+        let denied = match decide(&with(SecondFactor::NotShown, vec![wants.clone()]), &request(NOON)) {
+            Decision::Deny(why) => why,
+            Decision::Allow(_) => panic!("allowed"),
+        };
+        assert_eq!(denied, Denial::SecondFactor(Some(wants.id)));
+        let reach = allowed(&with(SecondFactor::Shown, vec![wants.clone()]), NOON).unwrap();
+        assert_eq!(reach.actions.to_string(), "shell,propose", "it carries no scan");
+        // Beside one that wants none, it adds what it allows, and takes nothing away.
+        let both = vec![plain.clone(), wants];
+        let wanting = both.clone();
+        assert_eq!(allowed(&with(SecondFactor::NotShown, both.clone()), NOON).unwrap().actions.to_string(), "exec");
+        assert_eq!(allowed(&with(SecondFactor::Shown, both), NOON).unwrap().actions.to_string(), "shell,exec,propose");
+        // What a code changes for whoever has shown none yet.
+        let gains = |second, grants: &[Grant]| {
+            let found = with_second(&with(second, grants.to_vec()), "192.0.2.1".parse().unwrap(), request(NOON).now);
+            found.map(|(reach, gains)| (reach.actions.to_string(), gains))
+        };
+        assert_eq!(gains(SecondFactor::NotShown, &wanting), Some(("shell,exec,propose".to_owned(), true)));
+        assert_eq!(gains(SecondFactor::Shown, &wanting), Some(("shell,exec,propose".to_owned(), false)));
+        assert_eq!(gains(SecondFactor::Owed, std::slice::from_ref(&plain)), Some(("exec".to_owned(), true)));
+        assert_eq!(
+            (gains(SecondFactor::NotShown, std::slice::from_ref(&plain)), gains(SecondFactor::NotShown, &[])),
+            (Some(("exec".to_owned(), false)), None)
+        );
+        // Whoever is let do nothing without it has no grant that holds.
+        assert!(allowed(&with(SecondFactor::Owed, vec![plain.clone()]), NOON).is_none());
+        assert!(allowed(&with(SecondFactor::Shown, vec![plain]), NOON).is_some());
+        // Another condition is told first where it does not hold either.
+        let past = Grant { until: Some(Time::parse("2026-11-23T11:00:00Z").unwrap()), ..grant(Subject::Everyone, "*", "shell") };
+        let past = Grant { second_factor: true, ..past };
+        let judged = explain(&with(SecondFactor::NotShown, vec![past]), "192.0.2.1".parse().unwrap(), request(NOON).now, request(NOON).now);
+        assert!(matches!(judged.result, Err(Denial::Condition { .. })));
     }
 
     #[test]

@@ -72,6 +72,12 @@ pub(super) fn call(globals: &Globals, style: &Style, verb: Verb) -> Result<Exit,
         Follow::Import => import(&client, style, again, &reply),
         Follow::Confirm(host) => confirm(&client, style, host, &reply),
         Follow::Agree => agree(&client, style, command, &reply),
+        Follow::Enrol if style.json || !prompt::is_terminal() => Ok(show(&reply, style)),
+        Follow::Enrol => {
+            show(&Reply::of(reply.data), style);
+            let Call { command, secret, .. } = super::grammar::confirmation();
+            Ok(show(&send(&client, style, &command, prompt::secrets(&secret)?)??, style))
+        }
     }
 }
 

@@ -45,7 +45,9 @@ pub(super) fn text_of_any_encoding(source: &Source) -> Result<String, Failure> {
 /// The secret that a call needs.
 pub(super) fn secrets(wanted: &Wanted) -> Result<Secrets, Failure> {
     let material = match wanted {
-        Wanted::Nothing => None,
+        Wanted::Nothing | Wanted::CodeOverSsh => None,
+        Wanted::Code if is_terminal() => Some(hidden("one-time code: ")?),
+        Wanted::Code => Some(from_stdin("one-time code")?.without_final_newline()),
         Wanted::Password(name) if is_terminal() => Some(twice(&format!("password of {name}"))?),
         Wanted::SudoPassword(name) if is_terminal() => Some(twice(&format!("sudo password of {name}"))?),
         Wanted::NewPassphrase if is_terminal() => Some(twice("passphrase")?),

@@ -16,7 +16,8 @@ use super::{place, sign};
 use crate::clock::Clock;
 use crate::control::{CanonicalView, Command, Problem, Reply, Secrets};
 use crate::fault::Kind;
-use crate::inbox::{self, Door, LEAVE, Left, Look};
+use crate::inbox::{self, Door, Left, Look};
+use crate::screen::LEAVE;
 
 /// How often the daemon is asked whether something changed.
 const POLL: Duration = Duration::from_secs(1);

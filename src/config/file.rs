@@ -82,9 +82,9 @@ macro_rules! sections {
 
 sections! {
     listen { address: Text<SocketAddr>, public: Text<Public>, }
-    ssh { post_quantum_only: bool, banner: String, }
+    ssh { post_quantum_only: bool, banner: String, second_factor_valid_for: Span, }
     limits {
-        connections: usize, connections_per_address: usize, sign_in_time: Span, attempts: usize, channels: usize,
+        connections: usize, connections_per_address: usize, connections_per_agent: usize, sign_in_time: Span, attempts: usize, channels: usize,
         window: Size, max_packet: Size, keepalive_interval: Span, keepalive_max: usize,
         failures_per_address: Text<Rate>, failures_per_person: Text<Rate>, recorded_failures: Text<Rate>,
     }
@@ -192,8 +192,10 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.public, listen.public.map(|p| p.0.0));
     set(&mut c.front.post_quantum_only, ssh.post_quantum_only);
     set(&mut c.front.banner, ssh.banner);
+    set(&mut c.second_factor_valid_for, ssh.second_factor_valid_for.map(|s| s.0));
     set(&mut c.front.connections, limits.connections);
     set(&mut c.front.connections_per_address, limits.connections_per_address);
+    set(&mut c.front.connections_per_agent, limits.connections_per_agent);
     set(&mut c.front.sign_in_time, limits.sign_in_time.map(|s| s.0));
     set(&mut c.front.attempts, limits.attempts);
     set(&mut c.front.channels, limits.channels);
@@ -263,6 +265,7 @@ fn check(c: &Config) -> Result<(), (&'static str, String)> {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     within("connections", count(c.front.connections), 1, 100_000)?;
     within("connections_per_address", count(c.front.connections_per_address), 1, 100_000)?;
+    within("connections_per_agent", count(c.front.connections_per_agent), 1, 100_000)?;
     within("attempts", count(c.front.attempts), 1, 100)?;
     within("channels", count(c.front.channels), 1, 1000)?;
     within("workers", count(c.workers), 0, 256)?;
@@ -288,6 +291,7 @@ fn check(c: &Config) -> Result<(), (&'static str, String)> {
     within("runs", count(c.scans.runs), 1, 64)?;
     within("probe_timeout", c.scans.probe_timeout.as_secs(), 1, 3600)?;
     within("host_timeout", c.scans.host_timeout.as_secs(), 1, 3600)?;
+    within("second_factor_valid_for", c.second_factor_valid_for.as_secs(), 0, 12 * 3600)?;
     within("personal_idle", c.personal_idle.as_secs(), 1, 24 * 3600)?;
     if c.scans.osv.as_ref().is_some_and(|p| !p.is_absolute()) {
         return Err(("osv", "`osv` must be an absolute path".to_owned()));

@@ -60,6 +60,8 @@ pub struct Config {
     pub root: RootKey,
     /// How long a sealed scope stays open without being used.
     pub personal_idle: Duration,
+    /// How long somebody who gave a one-time code is not asked for another, from the same address with the same key; 0: not at all.
+    pub second_factor_valid_for: Duration,
     /// `error`, `warn`, `info`, `debug` or `trace`; of Keyward's own messages only.
     pub log_level: tracing::Level,
     /// Text or JSON.
@@ -89,6 +91,7 @@ impl Default for Config {
             root_key: None,
             root: RootKey::default(),
             personal_idle: Duration::from_secs(15 * 60),
+            second_factor_valid_for: Duration::ZERO,
             log_level: tracing::Level::INFO,
             log_format: LogFormat::Text,
             workers: 0,
@@ -112,6 +115,7 @@ impl Config {
         differs("store.patience", self.patience != other.patience);
         differs("vault.root_key", self.root_key != other.root_key);
         differs("root_key", self.root != other.root);
+        differs("ssh.second_factor_valid_for", self.second_factor_valid_for != other.second_factor_valid_for);
         differs("vault.personal_idle", self.personal_idle != other.personal_idle);
         differs("log.format", self.log_format != other.log_format);
         differs("daemon.workers", self.workers != other.workers);

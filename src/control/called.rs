@@ -9,6 +9,7 @@ impl Command {
             Self::UserEnable { .. } => "user enable",
             Self::UserShow { .. } => "user show",
             Self::UserKeyRemove { .. } => "user key remove",
+            Self::Totp { word } => word.called(),
             Self::UserCaShow { .. } => "user-ca show",
             Self::UserCaRemove { .. } => "user-ca remove",
             Self::UserCaRevoke { .. } => "user-ca revoke",

@@ -63,6 +63,9 @@ pub enum Command {
         name: Name,
         fingerprint: String,
     },
+    Totp {
+        word: super::totp::TotpWord,
+    },
     UserCaAdd {
         ca: NewUserCa,
     },
@@ -452,6 +455,7 @@ impl Command {
             Self::UserRemove { .. } => Verb::UserRemove,
             Self::UserKeyAdd { .. } | Self::UserKeyRemove { .. } => Verb::UserKeyChange,
             Self::UserKeyList { .. } => Verb::UserKeySee,
+            Self::Totp { word } => word.verb(),
             Self::GroupAdd { .. } | Self::GroupRemove { .. } | Self::GroupJoin { .. } | Self::GroupLeave { .. } => Verb::GroupChange,
             Self::UserCaAdd { .. } | Self::UserCaRemove { .. } | Self::UserCaRevoke { .. } => Verb::UserCaChange,
             Self::UserCaList | Self::UserCaShow { .. } => Verb::UserCaSee,

@@ -134,14 +134,15 @@ impl Desk {
         let key = caller.key.clone();
         let read = move |c: &rusqlite::Connection| -> Result<_, store::Error> {
             let vouched = key.as_deref().map_or(Ok(true), |key| super::user_cas::still_vouched(c, user, key, now))?;
+            let owed = key.as_deref().map_or(Ok(false), |key| super::user_cas::owes_a_code(c, user, key))?;
             let actor = users::by_id(c, user)?;
             let there = match &actor {
                 Some(actor) => super::workspaces::is_there(c, &workspace, actor.role, actor.id, now)?,
                 None => false,
             };
-            Ok((store::state::read(c)?, actor, vouched, there))
+            Ok((store::state::read(c)?, actor, (vouched, owed), there))
         };
-        let (state, actor, vouched, there) = self.0.store.read(read).await?;
+        let (state, actor, (vouched, owed), there) = self.0.store.read(read).await?;
         // A role or a key that somebody wrote into the database must not count, nor one that was there only while the caller signed
         // in: it is this snapshot that has to verify. What tells an operator about it still works.
         if !matches!(verb, Verb::Status | Verb::AuditVerify) {
@@ -153,6 +154,7 @@ impl Desk {
         }
         let name = actor.name.clone();
         let answer = match self.0.admit(actor, &caller, (verb, called), there) {
+            Ok(_) if owed => Err(Error::CodeOwed),
             Ok(call) => Box::pin(call.answer(command, secrets, out)).await,
             Err(refused) => Err(refused),
         };
@@ -161,6 +163,7 @@ impl Desk {
             | Error::Disabled
             | Error::NoKey
             | Error::KeyGone
+            | Error::CodeOwed
             | Error::Signature(_)
             | Error::Approvals(approvals::Error::SignatureNeeded(_) | approvals::Error::NoSuch(_))),
         ) = &answer
@@ -246,6 +249,7 @@ impl Call<'_> {
             Command::UserKeyAdd { name, keys } => self.user_key_add(name, &keys).await,
             Command::UserKeyList { name } => self.user_key_list(name).await,
             Command::UserKeyRemove { name, fingerprint } => self.user_key_remove(name, fingerprint).await,
+            Command::Totp { word } => self.totp(word, secrets).await,
             Command::UserCaAdd { ca } => self.user_ca_add(ca).await,
             Command::UserCaList => self.user_ca_list().await,
             Command::UserCaShow { name } => self.user_ca_show(name).await,

@@ -95,6 +95,9 @@ pub enum Error {
     /// The key was removed since.
     #[error("the key that signed you in here is not yours any more")]
     KeyGone,
+    /// A one-time code is wanted from this person, and this connection began without one.
+    #[error("you are asked for a one-time code at every sign-in, and this connection began without one")]
+    CodeOwed,
     /// A signature does not count.
     #[error(transparent)]
     Signature(#[from] approvals::SignatureError),
@@ -142,7 +145,7 @@ impl Fault for Error {
             Self::Key(_) | Self::Unfit { .. } | Self::SecretMissing | Self::SecretEmpty(_) | Self::Checkpoints(_) => Kind::Invalid,
             Self::OtherFingerprint { .. } | Self::NoHostKey(_) | Self::Gone => Kind::Refused,
             Self::Halfway { error, .. } => error.kind(),
-            Self::NoKey | Self::KeyGone => Kind::Forbidden,
+            Self::NoKey | Self::KeyGone | Self::CodeOwed => Kind::Forbidden,
             Self::Signature(_) => Kind::Invalid,
             Self::Approvals(e) => e.kind(),
             Self::Scans(e) => e.kind(),
@@ -177,6 +180,7 @@ impl Fault for Error {
             Self::Gone => None,
             Self::NoKey => Some("come over ssh: ssh -p PORT YOU@BROKER proposal watch; or sign it with your ssh agent: --sign".to_owned()),
             Self::KeyGone => Some("sign in with a key that is".to_owned()),
+            Self::CodeOwed => Some("connect anew".to_owned()),
             Self::Signature(_) => Some(format!(
                 "sign what `proposal canonical ID` prints: ssh-keygen -Y sign -n {} -f ~/.ssh/id_ed25519",
                 approvals::NAMESPACE

@@ -84,6 +84,7 @@ fn outcome(found: &Considered) -> String {
         Considered::NotTheirs => "given to somebody else".to_owned(),
         Considered::OtherHosts => "covers other hosts".to_owned(),
         Considered::Condition(why) => why.clone(),
+        Considered::SecondFactor => "wants the second factor, and they have enrolled none".to_owned(),
         Considered::Allows(actions) => format!("allows {actions}"),
     }
 }

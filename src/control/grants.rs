@@ -35,6 +35,7 @@ impl Call<'_> {
             until: new.until,
             between: new.between,
             max_session: new.max_session_s.map(Duration::from_secs),
+            second_factor: new.second_factor,
             created_at: self.now(),
             created_by: self.actor.name.clone(),
         };
@@ -106,6 +107,9 @@ impl Call<'_> {
         if new.until.is_some_and(|until| until <= self.now()) {
             return Err(Error::unfit("the time after --until is past", format!("it is {} now", self.now())));
         }
+        if new.second_factor && new.allow.has(Action::Scan) {
+            return Err(Error::unfit("a grant that wants the second factor carries no scan", "allow scan in a grant of its own"));
+        }
         if new.max_session_s == Some(0) {
             return Err(Error::unfit("a session of no length cannot be opened", "for example --max-session 8h"));
         }
@@ -161,6 +165,7 @@ fn conditions(grant: &Grant) -> Vec<(&'static str, String)> {
         ("until", grant.until.map(|t| t.to_string())),
         ("between", grant.between.map(|b| b.to_string())),
         ("max_session_s", grant.max_session.map(|d| d.as_secs().to_string())),
+        ("second_factor", grant.second_factor.then(|| "yes".to_owned())),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?)))
@@ -223,6 +228,7 @@ pub(super) fn grant_view(grant: &Grant, subjects: &Subjects) -> GrantView {
         until: grant.until,
         between: grant.between.map(|b| b.to_string()),
         max_session_s: grant.max_session.map(|d| d.as_secs()),
+        second_factor: grant.second_factor,
         created_at: grant.created_at,
         created_by: grant.created_by.clone(),
     }

@@ -103,7 +103,7 @@ impl Call<'_> {
     }
 
     /// The authorities of the workspace.
-    async fn host_cas(&self) -> Result<Vec<HostCa>, Error> {
+    pub(super) async fn host_cas(&self) -> Result<Vec<HostCa>, Error> {
         let workspace = self.workspace.clone();
         Ok(self.parts.store.read(move |c| host_cas::all(c, &workspace)).await?)
     }
@@ -125,7 +125,9 @@ impl Call<'_> {
         let (mut cas, mut detached) = (self.host_cas().await?, 0);
         cas.retain(|ca| Some(&ca.name) != without);
         for before in self.every_host().await? {
-            let after = with_authorities(&cas, Some(&before), before.clone(), self.now());
+            let mut after = with_authorities(&cas, Some(&before), before.clone(), self.now());
+            // Where an authority was all that was trusted, whoever comes first is not trusted in its place.
+            after.trust_first_use &= !after.host_keys.is_empty() || before.host_keys.is_empty();
             if after != before {
                 let events = self.edit_events(&before, &after);
                 detached += self.parts.custody.change_host(before, after, events).await?.personal_detached;
@@ -146,7 +148,7 @@ impl Call<'_> {
     }
 }
 
-fn covers(ca: &HostCa, address: &Address) -> bool {
+pub(super) fn covers(ca: &HostCa, address: &Address) -> bool {
     known_hosts::covers(&ca.hosts, &address.host, address.port)
 }
 
@@ -174,7 +176,7 @@ fn marked(text: &str) -> (String, Option<String>) {
     }
 }
 
-fn check(patterns: &str) -> Result<(), Error> {
+pub(super) fn check(patterns: &str) -> Result<(), Error> {
     let hint = "write it as in known_hosts: '*.example.com', '*.example.com,!old.example.com' or '[*.example.com]:2222'";
     if patterns.starts_with('|') {
         return Err(Error::unfit("a hashed name cannot say for which hosts a CA is", hint));

@@ -10,7 +10,8 @@ use super::desk::Call;
 use super::error::Error;
 use super::hosts::{NewHost, detached_note};
 use super::keys;
-use super::view::{Data, KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
+use super::known_authorities::Authority;
+use super::view::{Data, KnownAuthorityAction, KnownAuthorityStep, KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
 use crate::model::{Address, Host, HostId, HostKey, Name};
 use crate::sshconfig::known_hosts::{self, KnownHosts, Line, Marker};
 use crate::sshconfig::{MAX_FILE, valid_name};
@@ -64,13 +65,17 @@ impl Call<'_> {
             (unmatched.len(), unmatched.iter().filter(|l| l.is_hashed()).count())
         };
         let steps: Vec<KnownHostStep> = hosts.iter().flat_map(steps).collect();
+        let every: Vec<&Host> = hosts.iter().filter(|k| !k.added || steps.iter().any(|s| s.host == k.host.name)).map(|k| &k.host).collect();
+        let authorities: Vec<Authority> = self.authorities(&file, &every).await?;
+        let shown: Vec<KnownAuthorityStep> = authorities.iter().map(|a| a.step.clone()).collect();
         let mut view = KnownHostsView {
             lines: file.lines.len(),
-            plan: digest(&steps),
+            plan: digest(&steps, &shown),
+            revoked: idle(&file, &steps, &shown),
             steps,
             unknown,
             unknown_hashed,
-            authorities: file.lines.iter().filter(|l| l.marker == Marker::Authority).map(|l| l.number).collect(),
+            authorities: shown,
             unread: file.troubles.iter().map(|t| UnreadLine { line: t.line, what: t.what.clone() }).collect(),
             applied: false,
         };
@@ -85,12 +90,15 @@ impl Call<'_> {
             Agreed::Plan(_) | Agreed::Everything => {}
         }
         let detached = self.pin_all(hosts, &view).await?;
+        self.settle(authorities).await?;
         view.applied = true;
-        let (pins, added) = view.changes();
-        let said = match (pins, added) {
-            (0, _) => "no key is missing: nothing was pinned".to_owned(),
-            (pins, 0) => format!("{} pinned", keys_word(pins)),
-            (pins, added) => format!("{} pinned, {added} {} added", keys_word(pins), if added == 1 { "host" } else { "hosts" }),
+        let said = match (view.changes(), view.others()) {
+            ((0, _), (0, 0, 0)) => "no key is missing: nothing was pinned".to_owned(),
+            ((pins, 0), (0, 0, 0)) => format!("{} pinned", keys_word(pins)),
+            ((pins, added), (0, 0, 0)) => {
+                format!("{} pinned, {added} {} added", keys_word(pins), if added == 1 { "host" } else { "hosts" })
+            }
+            _ => format!("done: {}", view.in_words().unwrap_or_default()),
         };
         let mut reply = told(Reply::done(Data::KnownHosts(view.clone()), said), &view);
         reply.notes.extend(detached_note(detached));
@@ -195,7 +203,9 @@ impl Call<'_> {
                 .filter(|s| s.host == known.host.name && s.action == KnownHostAction::Pin)
                 .map(|s| s.fingerprint.as_str())
                 .collect();
-            if wanted.is_empty() {
+            let of_host = view.steps.iter().filter(|s| s.host == known.host.name);
+            let gone: BTreeSet<&str> = of_host.filter(|s| s.action == KnownHostAction::Unpin).map(|s| s.fingerprint.as_str()).collect();
+            if wanted.is_empty() && gone.is_empty() {
                 continue;
             }
             let name = known.host.name.clone();
@@ -211,9 +221,14 @@ impl Call<'_> {
                 let new = NewHost { name, address, credential: None, tags, host_keys: texts, trust_first_use, way, source: SOURCE };
                 self.host_add(new).await.map_err(halfway)?;
             } else {
-                let pins: Vec<HostKey> = self.pins(&texts, SOURCE)?;
                 let mut after = known.host.clone();
-                after.host_keys.extend(pins);
+                if !texts.is_empty() {
+                    let pins: Vec<HostKey> = self.pins(&texts, SOURCE)?;
+                    after.host_keys.extend(pins);
+                }
+                after.host_keys.retain(|pin| !gone.contains(pin.fingerprint.as_str()));
+                // Else whoever has the key that was revoked could be the first again.
+                after.trust_first_use &= !after.host_keys.is_empty() || gone.is_empty();
                 let events = self.edit_events(&known.host, &after);
                 let changed = self.parts.custody.change_host(known.host, after, events).await.map_err(|e| halfway(e.into()))?;
                 detached += changed.personal_detached;
@@ -274,7 +289,11 @@ fn steps(known: &Known) -> Vec<KnownHostStep> {
     let mut out = Vec::new();
     for (line, key) in &known.keys {
         let kind = kind_of(&key.public_key);
-        let pins = &known.host.host_keys;
+        // What the file revokes is told below, and keeps nothing else out.
+        let pins: Vec<&HostKey> = known.host.host_keys.iter().filter(|p| !known.revoked.contains(&p.fingerprint)).collect();
+        if known.revoked_pins.iter().any(|(_, k)| k.fingerprint == key.fingerprint) {
+            continue;
+        }
         let twin = known
             .keys
             .iter()
@@ -297,17 +316,29 @@ fn steps(known: &Known) -> Vec<KnownHostStep> {
     }
     for (line, key) in &known.revoked_pins {
         let why = Some("the file revokes it".to_owned());
-        out.push(step(*line, kind_of(&key.public_key), &key.fingerprint, KnownHostAction::RevokedButPinned, why));
+        out.push(step(*line, kind_of(&key.public_key), &key.fingerprint, KnownHostAction::Unpin, why));
     }
     // A host of which no key is taken is not added.
     if known.added && out.iter().all(|s| s.action != KnownHostAction::Pin) { Vec::new() } else { out }
 }
 
 /// The name of a plan: whatever is in it changes the name.
-fn digest(steps: &[KnownHostStep]) -> String {
-    let text = serde_json::to_string(steps).unwrap_or_default();
+fn digest(steps: &[KnownHostStep], authorities: &[KnownAuthorityStep]) -> String {
+    let text = serde_json::to_string(&(steps, authorities)).unwrap_or_default();
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     hash.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The lines that revoke keys by which nothing is known here, nor would be by this file.
+fn idle(file: &KnownHosts, steps: &[KnownHostStep], authorities: &[KnownAuthorityStep]) -> Vec<usize> {
+    let used = |line: &&Line| {
+        let fingerprint = keys::of_host(&line.key).ok().and_then(|mut keys| keys.pop()).map(|key| key.fingerprint);
+        let of_hosts =
+            steps.iter().filter(|s| matches!(s.action, KnownHostAction::Revoked | KnownHostAction::Unpin)).map(|s| &s.fingerprint);
+        let of_authorities = authorities.iter().map(|a| &a.fingerprint);
+        fingerprint.is_some_and(|fingerprint| of_hosts.chain(of_authorities).any(|other| *other == fingerprint))
+    };
+    file.lines.iter().filter(|l| l.marker == Marker::Revoked).filter(|l| !used(l)).map(|l| l.number).collect()
 }
 
 fn address(host: &str, port: u16) -> Option<Address> {
@@ -325,8 +356,12 @@ fn told(mut reply: Reply, view: &KnownHostsView) -> Reply {
                 let why = step.why.as_deref().unwrap_or_default();
                 format!("line {}: {} for {host} is left: {why}; see what it shows: keyward host trust {host}", step.line, step.fingerprint)
             }
-            KnownHostAction::RevokedButPinned => {
-                format!("line {} revokes {}, which is PINNED for {host}: keyward host trust {host}", step.line, step.fingerprint)
+            KnownHostAction::Unpin => {
+                let done = if view.applied { "was taken away" } else { "would be taken away" };
+                format!(
+                    "line {} revokes {}, which is PINNED for {host}: that pin {done}; keyward host trust {host}",
+                    step.line, step.fingerprint
+                )
             }
             _ => continue,
         };
@@ -336,11 +371,25 @@ fn told(mut reply: Reply, view: &KnownHostsView) -> Reply {
     if more > 0 {
         reply.notes.push(format!("{more} more conflicts: see them all with --json"));
     }
-    if !view.authorities.is_empty() {
-        let lines = numbers(&view.authorities);
-        reply.notes.push(format!(
-            "{lines}: certificate authorities of hosts are not taken over; each is added by its line: keyward host-ca add NAME -"
-        ));
+    for a in view.authorities.iter().take(TOLD) {
+        let (lines, fingerprint, why) = (numbers(&a.lines), &a.fingerprint, a.why.as_deref().unwrap_or_default());
+        let name = a.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        reply.notes.push(match a.action {
+            KnownAuthorityAction::Conflict => format!(
+                "{lines}: the host CA {name} is left: {why}; for the list of the file: keyward host-ca remove {name}, and import again"
+            ),
+            KnownAuthorityAction::RevokedButTrusted => {
+                format!("{lines} revokes {fingerprint}, which is TRUSTED as the host CA {name}: {why}; keyward host-ca remove {name}")
+            }
+            KnownAuthorityAction::NotTaken => format!("{lines}: the certificate authority is not taken: {why}"),
+            _ => continue,
+        });
+    }
+    if !view.revoked.is_empty() {
+        let lines = numbers(&view.revoked);
+        reply
+            .notes
+            .push(format!("{lines}: revoked are keys by which no host is known here; they are not kept, and pinned only by who says so"));
     }
     if view.unknown > 0 {
         let hashed = if view.unknown_hashed > 0 { format!(", {} of them with a hashed name", view.unknown_hashed) } else { String::new() };

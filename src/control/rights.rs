@@ -54,6 +54,9 @@ verbs! {
     UserRemove           "user remove":                 All   All   No    No;
     UserKeyChange        "user key add":                All   All   Own   Own;
     UserKeySee           "user key list":               All   All   All   Own;
+    TotpEnroll           "user totp enroll":            Own   Own   Own   Own;
+    TotpSee              "user totp show":              All   All   All   Own;
+    TotpChange           "user totp remove":            All   All   Own   Own;
     UserCaChange         "user-ca add":                 All   All   No    No;
     UserCaSee            "user-ca list":                All   All   All   No;
     GroupChange          "group add":                   All   All   No    No;
@@ -150,6 +153,9 @@ mod tests {
         ("user remove", "aa--"),
         ("user key add", "aaoo"),
         ("user key list", "aaao"),
+        ("user totp enroll", "oooo"),
+        ("user totp show", "aaao"),
+        ("user totp remove", "aaoo"),
         ("user-ca add", "aa--"),
         ("user-ca list", "aaa-"),
         ("group add", "aa--"),

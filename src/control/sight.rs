@@ -7,7 +7,8 @@ use super::error::Error;
 use super::rights::{Reach, Verb, sees, sees_workspaces};
 use super::view::{HostView, PERSONAL};
 use crate::authz;
-use crate::model::{Credential, Host, HostId, Name, Scope, Terms, UserId};
+use crate::model::{Credential, Host, HostId, Name, Scope, SecondFactor, Terms, UserId};
+use crate::store::second_factors::{self, Enrolment};
 use crate::store::{self, credentials, defaults, grants, hosts, users};
 
 impl Call<'_> {
@@ -146,9 +147,13 @@ pub(super) fn host_view(c: &Connection, host: &Host, eyes: &Eyes) -> Result<Host
     })
 }
 
-/// What the law says about a person on a host, from one snapshot.
+/// What the law says about a person on a host, from one snapshot; as if they had shown their second factor, if they have one.
 pub(super) fn facts(c: &Connection, user: UserId, host: &Host) -> Result<Option<authz::Facts>, store::Error> {
     let Some(user) = users::by_id(c, user)? else { return Ok(None) };
     let (groups, grants) = (users::groups_of(c, user.id)?, grants::all(c, &host.workspace)?);
-    Ok(Some(authz::Facts { groups, grants, user, host: host.clone(), terms: Terms::default() }))
+    let mut terms = Terms::default();
+    if second_factors::of(c, user.id, Enrolment::InForce)?.is_some() {
+        terms.second = SecondFactor::Shown;
+    }
+    Ok(Some(authz::Facts { groups, grants, user, host: host.clone(), terms }))
 }

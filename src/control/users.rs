@@ -184,7 +184,7 @@ impl Call<'_> {
     }
 
     /// A person whom the caller may change with this verb.
-    async fn person_to_change(&self, name: Name, verb: Verb) -> Result<User, Error> {
+    pub(super) async fn person_to_change(&self, name: Name, verb: Verb) -> Result<User, Error> {
         let user = self.person(name).await?;
         if !reaches(self.reach, &self.actor, user.id) {
             return Err(self.forbidden(verb, "you may change only what is yours"));

@@ -51,6 +51,11 @@ pub enum Data {
     Slots(Vec<SlotView>),
     /// What an agent is to sign: a step between two calls of a client, and nothing to print.
     AgentAsks(Vec<AgentAsk>),
+    /// What an authenticator is to hold, once.
+    TotpOffer(TotpOfferView),
+    /// Recovery codes, once.
+    TotpCodes(TotpCodesView),
+    Totp(TotpView),
     Grants(Vec<GrantView>),
     Grant(GrantView),
     Explained(ExplainedView),
@@ -103,6 +108,9 @@ macro_rules! view {
 mod personal;
 pub use personal::{SealedScopeView, SlotView};
 
+mod totp;
+pub use totp::{TotpCodesView, TotpOfferView, TotpView};
+
 mod scans;
 pub(super) use scans::{ChangeView, CheckChangeView, PlannedHostView, PlannedPolicyView};
 pub use scans::{FinishedView, HostDiffView, PlannedProbeView, ProgressView, ScanDiffView, ScanPlanView, ScanView, ScannedView};
@@ -117,7 +125,7 @@ mod files;
 pub use files::FileView;
 
 mod imports;
-pub use imports::{KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
+pub use imports::{KnownAuthorityAction, KnownAuthorityStep, KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
 
 mod scopes;
 pub use scopes::{UsesView, WorkspaceView};
@@ -306,6 +314,7 @@ view! {
         until: Option<Time>,
         between: Option<String>,
         max_session_s: Option<u64>,
+        second_factor: bool,
         created_at: Time,
         created_by: Name,
     }

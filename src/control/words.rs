@@ -144,6 +144,9 @@ pub struct NewGrant {
     pub between: Option<DailyWindow>,
     /// A session ends after so many seconds.
     pub max_session_s: Option<u64>,
+    /// Only where the second factor was shown.
+    #[serde(default)]
+    pub second_factor: bool,
 }
 
 /// What is to be decided: one proposal, or all steps of a plan.

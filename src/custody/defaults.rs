@@ -5,7 +5,7 @@ use super::rotation::not_rotating;
 use super::{Custody, Error, binding_of};
 use crate::model::{CredentialId, Event, Host, Name, Scope};
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
-use crate::store::{self, credentials, defaults, hosts};
+use crate::store::{self, credentials, defaults, host_cas, hosts};
 
 impl Custody {
     /// Makes a credential its workspace's default and binds it to every host there. What was the default before stays
@@ -122,6 +122,9 @@ impl Custody {
                     && !is_same(c, row)?
                 {
                     return Err(meanwhile());
+                }
+                if !host_cas::vouch(c, None, &host)? {
+                    return Err(Error::ChangedMeanwhile("the host CAs".to_owned()));
                 }
                 hosts::insert(c, &host)?;
                 for binding in &bindings {

@@ -5,7 +5,7 @@ use super::warrant::{Asked, StandsOn, Warrant, facts_of};
 use super::{Custody, Error, Purpose};
 use crate::authz::{self, Reach};
 use crate::clock::Time;
-use crate::model::{Action, EventName, Host, HostId, Name};
+use crate::model::{Action, EventName, Host, HostId, Name, ScanId};
 use crate::store;
 
 /// What a warrant is for, within its session.
@@ -13,8 +13,12 @@ use crate::store;
 pub(super) enum Part {
     /// The host that the session is about: the session begins with it.
     Whole,
+    /// The same, for a scan: it has no client of its own.
+    Scan(ScanId),
     /// A jump host on the way to this one.
     Hop(Name),
+    /// The same, where what passes runs by itself and not for somebody who is there.
+    HopUnattended(Name),
     /// The host that the session is about, once more: the way there took longer than a permit lives.
     Again,
 }
@@ -22,15 +26,38 @@ pub(super) enum Part {
 impl Part {
     pub(super) fn permitted(&self) -> EventName {
         match self {
-            Self::Whole | Self::Again => EventName::SessionPermitted,
-            Self::Hop(_) => EventName::HopPermitted,
+            Self::Whole | Self::Scan(_) | Self::Again => EventName::SessionPermitted,
+            Self::Hop(_) | Self::HopUnattended(_) => EventName::HopPermitted,
         }
     }
 
     pub(super) fn denied(&self) -> EventName {
         match self {
-            Self::Whole | Self::Again => EventName::SessionDenied,
-            Self::Hop(_) => EventName::HopDenied,
+            Self::Whole | Self::Scan(_) | Self::Again => EventName::SessionDenied,
+            Self::Hop(_) | Self::HopUnattended(_) => EventName::HopDenied,
+        }
+    }
+
+    /// Where a jump host's way leads.
+    pub(super) fn to(&self) -> Option<&Name> {
+        match self {
+            Self::Hop(to) | Self::HopUnattended(to) => Some(to),
+            Self::Whole | Self::Scan(_) | Self::Again => None,
+        }
+    }
+
+    /// Whether the session begins with it.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self, Self::Whole | Self::Scan(_))
+    }
+
+    /// Whether this is for one thing alone, which runs without anybody's presence. A person's jump needs `forward-local` and is
+    /// their own all the same.
+    pub(super) fn is_unattended(&self, asked: &Asked) -> bool {
+        match self {
+            Self::Whole | Self::Scan(_) | Self::Again => asked.needs.is_some(),
+            Self::Hop(_) => false,
+            Self::HopUnattended(_) => true,
         }
     }
 }
@@ -46,7 +73,9 @@ impl Custody {
         let Some(host) = warrant.route.get(at) else { return Err(Error::ChangedMeanwhile(format!("host {}", warrant.host.name))) };
         let action = Action::ForwardLocal;
         let asked = Asked { host: host.name.clone(), credential: None, needs: Some(action), ..warrant.asked.clone() };
-        let hop = self.warranted(asked, Purpose::Connect, Part::Hop(warrant.host.name.clone())).await.map_err(|e| match e {
+        let to = warrant.host.name.clone();
+        let part = if warrant.asked.needs.is_some() { Part::HopUnattended(to) } else { Part::Hop(to) };
+        let hop = self.warranted(asked, Purpose::Connect, part).await.map_err(|e| match e {
             // That it is on the way is no secret: whoever is granted a host sees how it is reached.
             Error::NoSuchHost(host) => Error::NotGranted { action, host },
             other => other,
@@ -58,17 +87,32 @@ impl Custody {
         Ok(hop)
     }
 
-    /// A warrant decided and witnessed anew, for the same host and credential.
+    /// A warrant decided and witnessed anew, for the same host and credential. `proven` are the fingerprints that vouched for the
+    /// jump hosts, in order: they must be pinned still. What decides nothing – a tag, another pinned key – may have changed.
     ///
     /// # Errors
     /// As [`Custody::warrant_for`]; [`Error::ChangedMeanwhile`] if host, way or credential are others now.
-    pub async fn again(&self, warrant: Warrant) -> Result<Warrant, Error> {
+    pub async fn again(&self, warrant: Warrant, proven: &[String]) -> Result<Warrant, Error> {
         let now = self.warranted(warrant.asked.clone(), warrant.purpose, Part::Again).await?;
-        if now.host != warrant.host || now.route != warrant.route || now.credential.id != warrant.credential.id || now.way != warrant.way {
-            return Err(Error::ChangedMeanwhile(format!("host {}", warrant.host.name)));
-        }
-        Ok(now)
+        let credential = |w: &Warrant| (w.credential.id, w.way);
+        let is_same = is_same_place(&now.host, &warrant.host)
+            && credential(&now) == credential(&warrant)
+            && is_same_way(&now.route, &warrant.route, proven);
+        if is_same { Ok(now) } else { Err(Error::ChangedMeanwhile(format!("host {}", warrant.host.name))) }
     }
+}
+
+/// Whether two readings of a host mean the same machine on the same way.
+fn is_same_place(now: &Host, before: &Host) -> bool {
+    now.id == before.id && now.address == before.address && now.via == before.via
+}
+
+/// Whether the jump hosts are the machines that were passed, and are trusted as they were.
+fn is_same_way(now: &[Host], before: &[Host], proven: &[String]) -> bool {
+    let is_trusted = |hop: &Host, proven: &String| hop.host_keys.iter().any(|key| key.fingerprint == *proven);
+    now.len() == before.len()
+        && now.len() == proven.len()
+        && now.iter().zip(before).zip(proven).all(|((now, before), proven)| is_same_place(now, before) && is_trusted(now, proven))
 }
 
 /// What stays of a reach when the jump hosts that a session passes are looked at as well; `None`: the way is not granted any more.
@@ -87,4 +131,48 @@ pub(super) fn narrowed(c: &rusqlite::Connection, stands_on: &StandsOn, mut reach
 /// How a way is written in the audit log: the jump hosts in order.
 pub(super) fn written(route: &[Host]) -> String {
     route.iter().map(|hop| hop.name.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::HostKey;
+
+    fn host(id: u128, port: u16, keys: &[&str]) -> Host {
+        let key = |of: &&str| HostKey {
+            public_key: String::new(),
+            fingerprint: (*of).to_owned(),
+            source: "given".to_owned(),
+            pinned_at: Time::from_millis(0),
+        };
+        Host {
+            id: HostId::from(id.to_be_bytes()),
+            name: "jump".parse().unwrap(),
+            workspace: "default".parse().unwrap(),
+            address: format!("192.0.2.7:{port}").parse().unwrap(),
+            tags: std::collections::BTreeMap::new(),
+            trust_first_use: false,
+            host_keys: keys.iter().map(key).collect(),
+            via: None,
+            legacy: crate::model::Legacy::default(),
+            created_at: Time::from_millis(0),
+        }
+    }
+
+    #[test]
+    fn what_decides_nothing_may_change_on_the_way_and_what_decides_may_not() {
+        let (before, proven) = ([host(1, 22, &["a"])], ["a".to_owned()]);
+        let is_same = |now: Host| is_same_way(&[now], &before, &proven);
+        assert!(is_same(host(1, 22, &["a"])));
+        let mut tagged = host(1, 22, &["b", "a"]);
+        tagged.tags.insert("env".to_owned(), "prod".to_owned());
+        assert!(is_same(tagged), "a tag, and a key that was learned beside the one that vouched");
+        assert!(is_same_way(&[host(1, 22, &["a"])], &[host(1, 22, &[])], &proven), "pinned at this very contact");
+        assert!(!is_same(host(1, 22, &["b"])), "what vouched is trusted no more");
+        assert!(!is_same(host(2, 22, &["a"])) && !is_same(host(1, 23, &["a"])));
+        let mut behind = host(1, 22, &["a"]);
+        behind.via = Some(HostId::from(9u128.to_be_bytes()));
+        assert!(!is_same(behind));
+        assert!(!is_same_way(&[], &before, &proven) && !is_same_way(&before, &before, &[]));
+    }
 }

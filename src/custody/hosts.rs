@@ -4,7 +4,7 @@ use super::{Custody, Error, binding_of};
 use crate::audit::Audited;
 use crate::model::{Event, EventName, Host, HostKey, Scope};
 use crate::store::credentials::{BindingRow, CredentialRow, KekRow};
-use crate::store::{self, credentials, hosts};
+use crate::store::{self, credentials, host_cas, hosts};
 use crate::vault;
 
 /// What a change of a host did to credentials.
@@ -87,7 +87,7 @@ impl Custody {
             .log
             .change(move |c| -> Result<((), Vec<Event>), Error> {
                 let meanwhile = || Error::ChangedMeanwhile(format!("host {}", before.name));
-                if hosts::by_id(c, before.id)?.as_ref() != Some(&before) {
+                if hosts::by_id(c, before.id)?.as_ref() != Some(&before) || !host_cas::vouch(c, Some(&before), &after)? {
                     return Err(meanwhile());
                 }
                 let now_bound = credentials::bound_to(c, before.id)?.len();

@@ -7,11 +7,13 @@ mod defaults;
 mod fetched;
 mod hops;
 mod hosts;
+mod jump;
 mod learned;
 mod personal;
 mod purpose;
 mod rotation;
 mod scopes;
+mod second_factor;
 mod sudo;
 mod terms;
 mod warrant;
@@ -19,11 +21,13 @@ mod warrant;
 pub use authorities::{AuthorityError, judge_principal};
 pub use credentials::{Deleted, Dropped, Edit, NewSecret, SudoEdit};
 pub use hosts::Changed;
+pub use jump::{JumpError, Towards};
 pub use learned::Learned;
 pub use personal::{AnotherSlot, Opens};
 pub use purpose::Purpose;
 pub use rotation::{NewPasswordEnd, Rotation};
 pub use scopes::Visiting;
+pub use second_factor::{CodeGiven, CodeWanted, FactorState, Offer};
 pub use sudo::{SudoEnd, SudoWarrant};
 pub use terms::{Renewal, RenewalStep, Renewed};
 pub use warrant::{Asked, LeaseEnd, SessionEnd, StandsOn, Warrant};
@@ -59,6 +63,32 @@ pub enum Error {
         /// On which host.
         host: Name,
     },
+    /// Granted, but only to whoever showed the second factor on this connection.
+    #[error("host `{host}` is granted to you with your second factor, and {}", if *enrolled { "no one-time code was given on this way in" } else { "you have enrolled none" })]
+    SecondFactor {
+        /// Which host.
+        host: Name,
+        /// Whether they have one.
+        enrolled: bool,
+    },
+    /// Nothing waits to be confirmed.
+    #[error("no second factor waits to be confirmed, or it has waited too long")]
+    NoOffer,
+    /// It is no code that counts.
+    #[error("that is not the code")]
+    WrongCode,
+    /// It was accepted before.
+    #[error("that code was used already")]
+    CodeUsed,
+    /// Too many wrong codes.
+    #[error("there were too many wrong codes")]
+    TooManyCodes,
+    /// There is none.
+    #[error("no second factor is enrolled")]
+    NoSecondFactor,
+    /// One is in force.
+    #[error("you have enrolled a second factor already")]
+    HasSecondFactor,
     /// The way to the host leads nowhere.
     #[error("{0}")]
     Way(String),
@@ -103,6 +133,9 @@ pub enum Error {
     /// A personal credential cannot be a host's default.
     #[error("a personal credential cannot be a host's default: only its owner may use it")]
     PersonalDefault,
+    /// A connection inside another leads nowhere, or to no account.
+    #[error(transparent)]
+    Jump(#[from] JumpError),
     /// The certificate authority's.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -141,11 +174,13 @@ impl Fault for Error {
             | Self::NotAttached { .. }
             | Self::NoPin { .. }
             | Self::Missing(_) => Kind::NotFound,
-            Self::NoSuchPerson | Self::NotGranted { .. } => Kind::Forbidden,
-            Self::ChangedMeanwhile(_) | Self::Rotating(_) | Self::KeyHasSlot(_) | Self::LastKnown => Kind::Conflict,
+            Self::NoSuchPerson | Self::NotGranted { .. } | Self::SecondFactor { .. } | Self::WrongCode | Self::CodeUsed => Kind::Forbidden,
+            Self::NoOffer | Self::NoSecondFactor => Kind::NotFound,
+            Self::HasSecondFactor | Self::ChangedMeanwhile(_) | Self::Rotating(_) | Self::KeyHasSlot(_) | Self::LastKnown => Kind::Conflict,
             Self::PersonalDefault | Self::Way(_) => Kind::Invalid,
+            Self::Jump(e) => e.kind(),
             Self::Authority(e) => e.kind(),
-            Self::TooManySlots | Self::TooManyTries => Kind::Limit,
+            Self::TooManySlots | Self::TooManyTries | Self::TooManyCodes => Kind::Limit,
             Self::Audit(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Vault(e) => e.kind(),
@@ -160,6 +195,13 @@ impl Fault for Error {
             Self::NotGranted { action, host } => {
                 Some(format!("an owner or admin grants it: keyward grant add --to PERSON --hosts {host} --allow {action}"))
             }
+            Self::SecondFactor { enrolled: false, .. } => Some("enrol one: keyward user totp enroll".to_owned()),
+            Self::SecondFactor { .. } => Some("connect anew over ssh: you are asked for it while you sign in".to_owned()),
+            Self::NoSecondFactor => Some("its person enrols one: keyward user totp enroll".to_owned()),
+            Self::NoOffer => Some("begin: keyward user totp enroll".to_owned()),
+            Self::WrongCode | Self::CodeUsed => Some("wait for the next code that your authenticator shows".to_owned()),
+            Self::TooManyCodes => Some("wait some minutes".to_owned()),
+            Self::HasSecondFactor => Some("remove it first, with a code of it: keyward user totp remove".to_owned()),
             Self::Way(_) => Some("an admin gives it another: keyward host edit NAME --via HOST, or --no-via".to_owned()),
             Self::NoCredential(host) => Some(format!("attach one: keyward credential attach NAME --host {host} [--mine]")),
             Self::NoSuchCredential { host, .. } => Some(format!("attach it: keyward credential attach NAME --host {host} --mine")),
@@ -178,6 +220,7 @@ impl Fault for Error {
             Self::TooManyTries => Some("wait a minute, then: keyward unlock".to_owned()),
             Self::Missing(_) => None,
             Self::PersonalDefault => Some("attach it for yourself with --mine".to_owned()),
+            Self::Jump(e) => e.hint(),
             Self::Authority(e) => e.hint(),
             Self::Audit(e) => e.hint(),
             Self::Store(e) => e.hint(),
@@ -201,6 +244,7 @@ pub struct Custody {
     /// Whoever seals shares it, from reading a scope's key until the rows are committed; whoever exchanges keys has it alone.
     turns: Arc<RwLock<()>>,
     scopes: scopes::Scopes,
+    codes: second_factor::Codes,
 }
 
 /// How many live sessions are decided anew at once.
@@ -220,6 +264,7 @@ impl Custody {
             deciding: Arc::new(Semaphore::new(DECIDING)),
             turns: Arc::default(),
             scopes: scopes::Scopes::default(),
+            codes: second_factor::Codes::default(),
         }
     }
 

@@ -269,22 +269,33 @@ impl Custody {
         self.scopes.visiting(user)
     }
 
-    /// Whether a wish needs a scope that its owner has to open first. Of a wish that is not granted this says nothing: it takes the
-    /// same reads and is answered as one that needs nothing.
+    /// Whether a wish needs a scope that its owner has to open first, for the host or for a jump host on the way. Of a wish that is
+    /// not granted this says nothing: it takes the same reads and is answered as one that needs nothing.
     ///
     /// # Errors
     /// The store's.
     pub async fn asks_first(&self, asked: Asked) -> Result<bool, Error> {
-        let (wish, now) = (asked.clone(), self.clock.now());
-        let found = self.store.read(move |c| look_up(c, &wish, Purpose::Connect)).await?;
-        Ok(found.is_granted_and_sealed(&asked, now) && !self.scopes.is_open(asked.user))
+        let (user, now) = (asked.user, self.clock.now());
+        let needs_it = move |c: &rusqlite::Connection| -> Result<bool, store::Error> {
+            let found = look_up(c, &asked, Purpose::Connect)?;
+            let (mut granted, mut sealed) = (found.is_granted(&asked, now), found.sealed);
+            for hop in found.route.unwrap_or_default() {
+                let needs = Some(Action::ForwardLocal);
+                let there = Asked { host: hop.name, credential: None, needs, ..asked.clone() };
+                let passed = look_up(c, &there, Purpose::Connect)?;
+                granted &= passed.is_granted(&there, now);
+                sealed |= passed.sealed;
+            }
+            Ok(granted && sealed)
+        };
+        Ok(self.store.read(needs_it).await? && !self.scopes.is_open(user))
     }
 
     /// Whether a sealed credential of this person may be used now.
-    pub(super) fn openable(&self, user: &User, needs: Option<Action>, purpose: Purpose) -> Result<(), vault::Error> {
+    pub(super) fn openable(&self, user: &User, unattended: bool, purpose: Purpose) -> Result<(), vault::Error> {
         // What its owner does on hosts for the credential itself is theirs, like a connection.
         let own_work = matches!(purpose, Purpose::Work(_) | Purpose::WorkNext(_));
-        if needs.is_some() && !own_work {
+        if unattended && !own_work {
             // Also while it is open: what runs by itself does not lean on somebody's presence.
             Err(vault::Error::SealedForOwner)
         } else if self.scopes.is_open(user.id) {

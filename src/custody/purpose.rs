@@ -13,6 +13,8 @@ use crate::vault::Way;
 pub enum Purpose {
     /// To connect.
     Connect,
+    /// To connect, by a connection inside the one to the broker.
+    Jump,
     /// To sign in and do nothing else.
     Try(CredentialId),
     /// To run a command of the broker's own for a credential; what it needs is granted like anything else.
@@ -25,7 +27,7 @@ impl Purpose {
     /// Which credential, if it is settled.
     pub(super) fn credential(self) -> Option<CredentialId> {
         match self {
-            Self::Connect => None,
+            Self::Connect | Self::Jump => None,
             Self::Try(id) | Self::Work(id) | Self::WorkNext(id) => Some(id),
         }
     }
@@ -33,7 +35,7 @@ impl Purpose {
     /// The word in the audit log.
     pub(super) fn word(self) -> Option<&'static str> {
         match self {
-            Self::Connect => None,
+            Self::Connect | Self::Jump => None,
             Self::Try(_) => Some("test"),
             Self::Work(_) => Some("upkeep"),
             Self::WorkNext(_) => Some("upkeep-next"),

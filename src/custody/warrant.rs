@@ -10,7 +10,8 @@ use crate::authz::{self, Decision, Facts, Permit, Reach, Request};
 use crate::clock::Time;
 use crate::fault::{Fault, Kind};
 use crate::model::{
-    Action, Credential, CredentialKind, EndReason, Event, EventName, Host, HostId, Name, Scope, Session, SessionId, Terms, User, UserId,
+    Action, Credential, CredentialKind, EndReason, Event, EventName, Host, HostId, Name, ScanId, Scope, SecondFactor, Session, SessionId,
+    Terms, User, UserId,
 };
 use crate::store::sessions::SessionRow;
 use crate::store::{self, credentials, defaults, grants, hosts, sessions, slots, state, user_cas, users, ways};
@@ -109,16 +110,35 @@ pub(super) struct Found {
     facts: Option<Facts>,
     credential: Option<(Credential, Way)>,
     /// Whether the credential's owner sealed it.
-    sealed: bool,
-    route: Result<Vec<Host>, String>,
+    pub(super) sealed: bool,
+    pub(super) route: Result<Vec<Host>, String>,
     state: state::Sealed,
 }
 
 impl Found {
-    /// Whether the person is granted something here, and the credential is one that they sealed.
-    pub(super) fn is_granted_and_sealed(&self, asked: &Asked, now: Time) -> bool {
-        let granted = self.facts.as_ref().is_some_and(|facts| authz::explain(facts, asked.client.ip(), now, now).result.is_ok());
-        granted && self.sealed
+    /// The person and the host, if something is granted there.
+    pub(super) fn granted(&self, asked: &Asked, now: Time) -> Option<(&User, &Host)> {
+        let facts = self.facts.as_ref().filter(|facts| authz::explain(facts, asked.client.ip(), now, now).result.is_ok())?;
+        Some((&facts.user, &facts.host))
+    }
+
+    /// Whether the person is granted what they need here – anything, if it is nothing in particular.
+    pub(super) fn is_granted(&self, asked: &Asked, now: Time) -> bool {
+        let judged = |facts: &Facts| authz::explain(facts, asked.client.ip(), now, now).result;
+        let reach = self.facts.as_ref().and_then(|facts| judged(facts).ok());
+        reach.is_some_and(|(reach, _)| asked.needs.is_none_or(|action| reach.allows(action)))
+    }
+
+    /// Whether the person reaches more, on the host or on a jump host on the way there, once they gave a one-time code.
+    pub(super) fn gains_by_a_code(&self, asked: &Asked, now: Time) -> bool {
+        let (Some(facts), Ok(route)) = (&self.facts, &self.route) else { return false };
+        let gains = |host: &Host| {
+            let facts = Facts { host: host.clone(), ..facts.clone() };
+            authz::with_second(&facts, asked.client.ip(), now).map(|(_, gains)| gains)
+        };
+        // Of a way that leads nowhere for them either way nothing is said.
+        let all: Option<Vec<bool>> = std::iter::once(&facts.host).chain(route).map(gains).collect();
+        all.is_some_and(|all| all.contains(&true))
     }
 }
 
@@ -130,6 +150,14 @@ impl Custody {
     /// [`Error::NoSuchHost`] and the other reasons why not; [`Error::Audit`] if it could not be witnessed.
     pub async fn warrant(&self, asked: Asked) -> Result<Warrant, Error> {
         self.warrant_for(asked, Purpose::Connect).await
+    }
+
+    /// As [`Custody::warrant`], for a scan: the session's record names that, and not from where the person came who started it.
+    ///
+    /// # Errors
+    /// As [`Custody::warrant`].
+    pub async fn warrant_of_scan(&self, asked: Asked, scan: ScanId) -> Result<Warrant, Error> {
+        self.warranted(asked, Purpose::Connect, Part::Scan(scan)).await
     }
 
     /// As [`Custody::warrant`], for a purpose.
@@ -151,7 +179,8 @@ impl Custody {
             let mut event =
                 Event::new(part.denied(), user.name.to_string()).session(asked.session).with("client", asked.client).denied(why);
             event.host = Some(asked.host.to_string());
-            if let Part::Hop(to) = &part { event.with("to", to) } else { event }
+            let event = if purpose == Purpose::Jump { event.with("way", "jump") } else { event };
+            if let Some(to) = part.to() { event.with("to", to) } else { event }
         };
         let Some(facts) = found.facts else {
             self.log.record(denied("there is no such host")).await?;
@@ -163,6 +192,9 @@ impl Custody {
             Ok(reach) => reach,
             Err(why) => {
                 self.log.record(denied(&why.to_string())).await?;
+                if matches!(why, authz::Denial::SecondFactor(_)) {
+                    return Err(self.no_second_factor(user.id, &asked).await);
+                }
                 return Err(if matches!(why, authz::Denial::Disabled) { Error::NoSuchPerson } else { Error::NoSuchHost(asked.host) });
             }
         };
@@ -190,7 +222,7 @@ impl Custody {
             });
         };
         if found.sealed
-            && let Err(e) = self.openable(&user, asked.needs, purpose)
+            && let Err(e) = self.openable(&user, part.is_unattended(&asked), purpose)
         {
             self.log.record(denied(&e.to_string()).credential(&credential)).await?;
             return Err(e.into());
@@ -220,10 +252,11 @@ impl Custody {
             Some(word) => event.with("purpose", word),
             None => event,
         };
+        let event = if purpose == Purpose::Jump { event.with("way", "jump") } else { event };
         let event = match &part {
-            Part::Hop(to) => event.with("to", to),
+            Part::Hop(to) | Part::HopUnattended(to) => event.with("to", to),
             Part::Again => event.with("again", "the way there took longer than a permit lives"),
-            Part::Whole => event,
+            Part::Whole | Part::Scan(_) => event,
         };
         let event = if route.is_empty() { event } else { event.with("via", hops::written(&route)) };
         let event = if way == Way::Unattached { event.with("binding", "for this use alone") } else { event };
@@ -236,7 +269,10 @@ impl Custody {
                 user: user.id,
                 host: facts.host.id,
                 credential: Some(credential.id),
-                client: asked.client.to_string(),
+                client: match &part {
+                    Part::Scan(scan) => scan.to_string(),
+                    _ => asked.client.to_string(),
+                },
                 started_at: now,
                 ended_at: None,
                 end_reason: None,
@@ -246,7 +282,7 @@ impl Custody {
             },
         };
         let (names, legacy) = (route.iter().map(|hop| hop.name.clone()).collect::<Vec<_>>(), facts.host.legacy.clone());
-        let begins = part == Part::Whole;
+        let begins = part.begins();
         let begin = move |c: &rusqlite::Connection| -> Result<(), store::Error> {
             if begins {
                 sessions::begin(c, &row)?;
@@ -408,15 +444,20 @@ fn reach_now(c: &rusqlite::Connection, stands_on: &StandsOn, now: Time) -> Resul
 
 /// What decides about a session that lives; `None`: the person, their key or the host is gone.
 pub(super) fn facts_of(c: &rusqlite::Connection, stands_on: &StandsOn) -> Result<Option<Facts>, store::Error> {
-    let (Some((user, terms)), Some(host)) = (person(c, stands_on.user, stands_on.key.as_deref())?, hosts::by_id(c, stands_on.host)?) else {
+    let (Some((user, mut terms)), Some(host)) = (person(c, stands_on.user, stands_on.key.as_deref())?, hosts::by_id(c, stands_on.host)?)
+    else {
         return Ok(None);
     };
+    if terms.second == SecondFactor::Owed {
+        // That it is wanted at every sign-in counts from the next one on; what a grant wants counts at once.
+        terms.second = SecondFactor::NotShown;
+    }
     Ok(Some(Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host, terms }))
 }
 
 /// The person, if what vouched for them still does: their key, a certificate, or – without one – that they are there; and what it
 /// takes away. Whether they are disabled is authz's to say.
-fn person(c: &rusqlite::Connection, id: UserId, key: Option<&str>) -> Result<Option<(User, Terms)>, store::Error> {
+pub(super) fn person(c: &rusqlite::Connection, id: UserId, key: Option<&str>) -> Result<Option<(User, Terms)>, store::Error> {
     match key {
         Some(key) => user_cas::still(c, id, key),
         None => Ok(users::by_id(c, id)?.map(|user| (user, Terms::default()))),
@@ -436,7 +477,7 @@ pub(super) fn look_up(c: &rusqlite::Connection, asked: &Asked, purpose: Purpose)
         return Ok(Found { user, facts: None, credential: None, sealed: false, route: Ok(Vec::new()), state });
     };
     let credential = match purpose {
-        Purpose::Connect => choose(c, asked, &user, &host)?.map(|found| (found, Way::Standing)),
+        Purpose::Connect | Purpose::Jump => choose(c, asked, &user, &host)?.map(|found| (found, Way::Standing)),
         _ => purpose.choose(c, &user, &host)?,
     };
     let facts = Facts {

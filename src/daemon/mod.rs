@@ -293,6 +293,7 @@ async fn unsealed(opening: &Opening<'_>, reload: &reload::Reload, signals: &mut 
     let custody = Custody::new(store.clone(), log.clone(), vault.clone(), guard.clone(), clock.clone())
         .with_sources(Sources::new(config.sources.clone(), place::var));
     custody.keep_open_for(config.personal_idle);
+    custody.second_factor_valid_for(config.second_factor_valid_for);
     let checkpoints = home.path().join("checkpoints.jsonl");
     let signer: Arc<dyn audit::Signer> = Arc::from(vault.checkpoint_signer());
     let memory = checkpoints::Memory { checkpoints: checkpoints.clone(), anchor: root.anchor.clone() };
@@ -361,7 +362,8 @@ async fn unsealed(opening: &Opening<'_>, reload: &reload::Reload, signals: &mut 
     let authn = Authn::new(&config.authn, store.clone(), log.clone(), clock.clone());
     let tools = mcp::Doorway { approvals: approvals.clone(), scans: scans.clone(), authn: authn.clone(), guard };
     let workspace = crate::model::DEFAULT_WORKSPACE.parse().map_err(|_| Error::Lost("workspace"))?;
-    let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), approvals: approvals.clone(), scans: scans.clone(), workspace });
+    let crowd = front::Crowd::default();
+    let door = Arc::new(Doorway { authn, rooms, desk: desk.clone(), approvals: approvals.clone(), scans: scans.clone(), workspace, crowd });
     let front_config = RwLock::new(Arc::new(front::Config::new(config.front.clone(), &doors.keys.keys)));
 
     let count = if config.workers == 0 { std::thread::available_parallelism().map_or(2, usize::from) } else { config.workers };

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::crowd::Among;
 use super::forwards;
 use super::handler::Doorway;
 use super::selector::Selector;
@@ -49,11 +50,13 @@ pub(super) struct Visit {
     pub(super) client: SocketAddr,
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) handle: server::Handle,
+    /// Its place among the connections of this agent.
+    pub(super) among: Among,
 }
 
 /// Serves an agent's channels until it is gone, or is no agent any more.
 pub(super) async fn serve(door: Arc<Doorway>, visit: Visit) {
-    let Visit { agent, selector, client, mut arrivals, handle } = visit;
+    let Visit { agent, selector, client, mut arrivals, handle, among: _among } = visit;
     let agent = Arc::new(agent);
     let mut bell = door.rooms.guard.listen();
     let mut running = JoinSet::new();

@@ -16,6 +16,8 @@ pub struct Tuning {
     pub connections: usize,
     /// Connections at once from one address.
     pub connections_per_address: usize,
+    /// Connections at once of one agent.
+    pub connections_per_agent: usize,
     /// From the TCP connection to the sign-in.
     pub sign_in_time: Duration,
     /// Keys that a client may offer before it is disconnected.
@@ -80,6 +82,7 @@ impl Default for Tuning {
         Self {
             connections: 2000,
             connections_per_address: 512,
+            connections_per_agent: 64,
             sign_in_time: Duration::from_secs(30),
             attempts: 10,
             channels: 64,

@@ -150,6 +150,14 @@ where
         Follow::Print | Follow::Sign(_) | Follow::Sure(_) | Follow::Watch | Follow::Ask(_) | Follow::Unlock | Follow::AgentSlot(_) => {
             show(&reply, &style, streams).await
         }
+        Follow::Enrol if style.json || !screen.terminal => show(&reply, &style, streams).await,
+        Follow::Enrol => {
+            show(&Reply::of(reply.data), &style, streams).await?;
+            let Call { command, secret, .. } = crate::cli::grammar::confirmation();
+            let typed = self::secrets(&secret, streams).await.map_err(|e| e.into_stop(&style))?;
+            let reply = send(desk, &caller, command, typed, streams, &style, screen).await?;
+            show(&reply, &style, streams).await
+        }
         Follow::Import => {
             show(&reply, &style, streams).await?;
             match (print::imports::agreement_on(&reply, &style), again.and_then(|c| print::imports::agreed(c, &reply))) {

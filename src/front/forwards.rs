@@ -5,11 +5,6 @@ use russh::ChannelOpenFailure;
 /// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254 §5.1).
 const PROHIBITED: u32 = 1;
 
-/// To a person who signed in under their own name: no host is behind that.
-pub(super) fn no_host() -> ChannelOpenFailure {
-    prohibited("a connection leads through a host: sign in under the host's name, ssh -W ADDRESS:PORT HOST@BROKER")
-}
-
 /// To an agent.
 pub(super) fn for_agents() -> ChannelOpenFailure {
     prohibited("an agent opens no connection through a host: it proposes commands, ssh HOST@BROKER 'COMMAND'")

@@ -2,6 +2,9 @@
 //! host, since russh awaits these callbacks inline and a slow one freezes its client.
 
 mod certificates;
+mod inside;
+mod own_keys;
+mod second;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -12,12 +15,16 @@ use russh::keys::{Algorithm, PublicKey};
 use russh::server::{
     self, Auth, CertificateFault, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedCertificate, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet};
 use tokio::sync::{mpsc, oneshot};
 
 use super::agents;
 use super::config::Config;
+use super::crowd::Crowd;
+use super::jump::{Gate, Within};
+use super::listener::Places;
 use super::notices;
+use super::picker::{Guest, Sitting};
 use super::selector::Selector;
 use super::verbs;
 use crate::approvals::Approvals;
@@ -44,6 +51,8 @@ pub struct Doorway {
     pub scans: Scans,
     /// The workspace that this front serves.
     pub workspace: Name,
+    /// How many connections each agent has.
+    pub crowd: Crowd,
 }
 
 /// What is known of a connection's sign-in, also after its handler is gone.
@@ -57,6 +66,8 @@ pub(super) struct SignIn {
     pub(super) why: Option<String>,
     /// Since the key was accepted, what is sealed waits to be opened: so many answers opened nothing.
     pub(super) asking: Option<usize>,
+    /// Since when a one-time code is owed: so many answers were wrong.
+    pub(super) owing: Option<usize>,
     arrivals: Option<mpsc::Sender<Arrival>>,
 }
 
@@ -82,12 +93,21 @@ pub(super) struct Handler {
     seats: Seats,
     /// Who has to open what they sealed, and under which name they sign in.
     sealed: Option<(Comer, String)>,
+    /// Who owes a one-time code, before that.
+    owing: Option<second::Owing>,
     /// Whether their agent is to open it.
     by_agent: bool,
     /// Keeps what they sealed open as long as this connection lives.
     visiting: Option<Visiting>,
     /// Where the requests of somebody who is on the way to a host go.
     asks: Option<Asks>,
+    /// What holds if it came inside another connection, and what its client named as the account there.
+    within: Option<Within>,
+    login: Option<String>,
+    /// How often the broker's own keys were to be proved.
+    proofs: usize,
+    /// Where connections count that come inside this one.
+    places: Arc<Places>,
 }
 
 impl Handler {
@@ -97,6 +117,7 @@ impl Handler {
         peer: SocketAddr,
         sign_in: Arc<Mutex<SignIn>>,
         signed_in: oneshot::Sender<()>,
+        (places, within): (Arc<Places>, Option<Within>),
     ) -> Self {
         let seats = Seats::new(config.tuning.channels);
         Self {
@@ -109,9 +130,14 @@ impl Handler {
             key: None,
             seats,
             sealed: None,
+            owing: None,
             by_agent: false,
             visiting: None,
             asks: None,
+            within,
+            login: None,
+            proofs: 0,
+            places,
         }
     }
 
@@ -123,15 +149,16 @@ impl Handler {
 
     /// The enabled person, or their agent, whose key it is and who is the one that the user name names, if it names one.
     async fn person(&mut self, user: &str, key: &PublicKey, algorithm: &Algorithm) -> Option<Known> {
+        let asked_for = self.asked_for(user);
         self.note(|s| {
             s.tried = true;
-            s.asked_for = printable(user, 200);
+            s.asked_for = asked_for;
         });
         // SHA-1 signatures are refused (RFC 8332); DSA is gone.
         if matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa) {
             return None;
         }
-        let selector: Selector = user.parse().ok()?;
+        let selector = self.selector_of(user)?;
         let found = match self.door.authn.by_key(key.fingerprint(HashAlg::Sha256).to_string()).await {
             Ok(found) => found?,
             Err(error) => {
@@ -142,19 +169,21 @@ impl Handler {
         if selector.person.as_ref().is_some_and(|person| person != found.name()) {
             return None;
         }
-        self.selector = Some(selector);
+        self.goes(user, selector, &found)?;
         Some(found)
     }
 
     /// The person on the way to a host; `None`: they come to the console.
     fn comer(&self, person: &User) -> Option<Comer> {
         let (selector, (key, _)) = self.selector.as_ref().zip(self.key.as_ref())?;
-        (selector.host != person.name).then(|| Comer {
+        // As `auth_succeeded` tells the two apart.
+        (selector.host != person.name || selector.workspace.is_some()).then(|| Comer {
             user: person.clone(),
             key: key.clone(),
-            workspace: self.door.workspace.clone(),
+            workspace: selector.workspace.clone().unwrap_or_else(|| self.door.workspace.clone()),
             host: selector.host.clone(),
             credential: selector.credential.clone(),
+            login: self.login.clone(),
             client: self.peer,
         })
     }
@@ -230,6 +259,9 @@ impl server::Handler for Handler {
         _: &str,
         response: Option<server::Response<'a>>,
     ) -> Result<Auth, Self::Error> {
+        if self.owes(user) {
+            return Ok(self.code_answered(response).await);
+        }
         // Only for somebody whose key was accepted just now, under the same name.
         let comer = match &self.sealed {
             Some((comer, name)) if name == user => comer.clone(),
@@ -259,14 +291,16 @@ impl server::Handler for Handler {
         }
         self.sealed = None;
         // Where they go is what the accepted key was shown for, whatever was offered meanwhile.
-        self.selector = user.parse().ok();
+        self.heads_for(user);
         self.note(|s| (s.known, s.asking, s.person) = (Some(Known::Person(comer.user)), None, None));
         Ok(Auth::Accept)
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
         let known = self.sign_in.lock().ok().and_then(|s| s.known.clone());
-        let (Some(known), Some(selector), Some((fingerprint, algorithm))) = (known, self.selector.clone(), self.key.clone()) else {
+        // Inside another connection it is settled where this one leads, whatever names were offered on the way.
+        let selector = self.within.as_ref().map(Within::selector).or_else(|| self.selector.clone());
+        let (Some(known), Some(selector), Some((fingerprint, algorithm))) = (known, selector, self.key.clone()) else {
             return Err(russh::Error::NotAuthenticated);
         };
         if let Some(tell) = self.signed_in.take() {
@@ -274,6 +308,7 @@ impl server::Handler for Handler {
         }
         let version = printable(&String::from_utf8_lossy(session.remote_sshid()), 200);
         self.door.authn.accepted(known.name(), self.peer, &fingerprint, &version, &algorithm).await;
+        self.announce(session)?;
         // Every channel may come, end, and come again before somebody looks.
         let (arrive, arrivals) = mpsc::channel(self.config.tuning.channels.saturating_mul(4).max(16));
         self.note(|s| s.arrivals = Some(arrive));
@@ -281,7 +316,12 @@ impl server::Handler for Handler {
         let user = match known {
             Known::Person(user) => user,
             Known::Agent(agent) => {
-                let visit = agents::Visit { agent, selector, client: self.peer, arrivals, handle };
+                let most = self.config.tuning.connections_per_agent;
+                let Some(among) = self.door.crowd.enter(agent.id, most) else {
+                    let why = format!("keyward: an agent has at most {most} connections at once (limits.connections_per_agent)");
+                    return session.disconnect(Disconnect::TooManyConnections, &why, "en");
+                };
+                let visit = agents::Visit { agent, selector, client: self.peer, arrivals, handle, among };
                 #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
                 tokio::spawn(agents::serve(Arc::clone(&self.door), visit));
                 return Ok(());
@@ -291,8 +331,12 @@ impl server::Handler for Handler {
         if selector.host == user.name && selector.workspace.is_none() {
             let key = Some(fingerprint.clone());
             let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
+            let (door, config) = (Arc::clone(&self.door), Arc::clone(&self.config));
+            let gate = self.gate(&user, &fingerprint, &calling);
+            let (key, client, sitting) = (fingerprint, self.peer, Sitting::default());
+            let guest = Guest { door, config, caller, user, key, client, calling, handle, sitting };
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
-            tokio::spawn(verbs::serve(Arc::clone(&self.door), caller, fingerprint, calling, arrivals, handle));
+            tokio::spawn(verbs::serve(guest, arrivals, gate));
         } else {
             let key = Some(fingerprint.clone());
             let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
@@ -302,6 +346,7 @@ impl server::Handler for Handler {
             let visit = Visit {
                 asked,
                 by_agent: self.by_agent.then(|| user.clone()),
+                chosen: None,
                 notices,
                 user: user.id,
                 user_name: user.name,
@@ -309,6 +354,7 @@ impl server::Handler for Handler {
                 workspace: selector.workspace.unwrap_or_else(|| self.door.workspace.clone()),
                 host: selector.host,
                 credential: selector.credential,
+                login: self.login.take(),
                 client: self.peer,
                 calling,
                 arrivals,
@@ -370,7 +416,9 @@ impl server::Handler for Handler {
     async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
         // Verbs may ask the agent to open what its owner sealed; hosts never get at it.
         let known = self.sign_in.lock().ok().and_then(|s| s.known.clone());
-        Ok(known.zip(self.selector.as_ref()).is_some_and(|(known, selector)| selector.host == *known.name()))
+        Ok(known
+            .zip(self.selector.as_ref())
+            .is_some_and(|(known, selector)| selector.workspace.is_none() && selector.host == *known.name()))
     }
 
     fn consumer_answers_agent_request(&mut self, _: ChannelId) -> bool {
@@ -383,8 +431,12 @@ impl server::Handler for Handler {
         name: &str,
         data: &[u8],
         reply: server::GlobalReplyHandle,
-        _: &mut Session,
+        session: &mut Session,
     ) -> Result<Option<server::GlobalReplyHandle>, Self::Error> {
+        if name == own_keys::PROVE {
+            self.prove(data, reply, session);
+            return Ok(None);
+        }
         match &self.asks {
             Some(asks) if look_up(Word::Global, name).relayed_from_client() => {
                 asks.ask(name, data, reply);

@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use russh::server;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::config::{Config, IDENTIFICATION_LINE};
 use super::handler::{Doorway, Handler, SignIn};
+use super::jump::Within;
 use super::peek::peek;
 use crate::buffer::Buffered;
 use crate::model::EndReason;
@@ -27,19 +29,19 @@ const TYPING: Duration = Duration::from_secs(60);
 
 /// Who is connected, to keep the limits.
 #[derive(Debug, Default)]
-struct Places {
+pub(super) struct Places {
     taken: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// A place within the limits; it is free again when this is dropped.
-struct Place {
+pub(super) struct Place {
     places: Arc<Places>,
     address: IpAddr,
 }
 
 impl Places {
-    fn take(self: &Arc<Self>, address: IpAddr, config: &Config) -> Result<Place, &'static str> {
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr, config: &Config) -> Result<Place, &'static str> {
         let mut by_address = self.by_address.lock().map_err(|_| "connections")?;
         if self.taken.load(Ordering::Relaxed) >= config.tuning.connections {
             return Err("connections");
@@ -68,11 +70,12 @@ impl Drop for Place {
     }
 }
 
-struct Guest {
-    stream: StdStream,
-    peer: SocketAddr,
-    place: Place,
-    config: Arc<Config>,
+/// Somebody who came, by a socket or inside a connection that they have already.
+pub(super) struct Guest<S = StdStream> {
+    pub(super) stream: S,
+    pub(super) peer: SocketAddr,
+    pub(super) place: Place,
+    pub(super) config: Arc<Config>,
 }
 
 /// The threads that serve connections.
@@ -129,13 +132,24 @@ async fn work(mut guests: mpsc::UnboundedReceiver<Guest>, door: Arc<Doorway>, st
 /// Serves one client from its first byte to its last.
 async fn receive(guest: Guest, door: Arc<Doorway>) {
     let Guest { stream, peer, place, config } = guest;
-    let _place = place;
     // A second handle to the socket: it ends a connection whose sign-in takes too long, whatever state it is in.
     let Ok(cutter) = stream.try_clone() else { return };
     let Ok(stream) = TcpStream::from_std(stream) else { return };
+    let cut = move || drop(cutter.shutdown(Shutdown::Both));
+    converse(Guest { stream, peer, place, config }, door, None, cut).await;
+}
+
+/// Serves one client on this stream; how it ended. `cut` ends the stream.
+pub(super) async fn converse<S>(guest: Guest<S>, door: Arc<Doorway>, within: Option<Within>, cut: impl FnOnce() + Send) -> EndReason
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Guest { stream, peer, place, config } = guest;
+    let mut cut = Some(cut);
     let sign_in = Arc::new(Mutex::new(SignIn::default()));
     let (tell, mut signed_in) = oneshot::channel();
-    let handler = Handler::new(Arc::clone(&door), Arc::clone(&config), peer, Arc::clone(&sign_in), tell);
+    let handler =
+        Handler::new(Arc::clone(&door), Arc::clone(&config), peer, Arc::clone(&sign_in), tell, (Arc::clone(&place.places), within));
     let serve = async {
         let (stream, gcm) = peek(Buffered::new(stream), IDENTIFICATION_LINE.as_bytes()).await?;
         let russh = if gcm { &config.gcm } else { &config.whole };
@@ -155,29 +169,38 @@ async fn receive(guest: Guest, door: Arc<Doorway>) {
                 let _ = told;
             }
             () = &mut deadline, if waiting => {
-                // Whose key was accepted and who types a passphrase has longer, once.
-                let asking = sign_in.lock().is_ok_and(|s| s.asking.is_some());
+                // Whose key was accepted and who types a passphrase or a code has longer, once.
+                let asking = sign_in.lock().is_ok_and(|s| s.asking.is_some() || s.owing.is_some());
                 if asking && !std::mem::replace(&mut longer, true) {
                     deadline.as_mut().reset(tokio::time::Instant::now() + TYPING);
                     continue;
                 }
                 waiting = false;
-                let _ = cutter.shutdown(Shutdown::Both);
+                if let Some(cut) = cut.take() {
+                    cut();
+                }
             }
         }
     };
-    drop(cutter);
-    let Ok(mut sign_in) = sign_in.lock().map(|mut s| std::mem::take(&mut *s)) else { return };
-    sign_in.left(if outcome.is_ok() { EndReason::ClientClosed } else { EndReason::ClientLost });
+    drop((cut, place));
+    let ended = if outcome.is_ok() { EndReason::ClientClosed } else { EndReason::ClientLost };
+    let Ok(mut sign_in) = sign_in.lock().map(|mut s| std::mem::take(&mut *s)) else { return ended };
+    sign_in.left(ended);
     if sign_in.known.is_none() && sign_in.tried {
         door.authn.refused(peer, sign_in.person, &sign_in.asked_for, why_refused(&sign_in)).await;
     }
     if let Err(error) = outcome {
         tracing::debug!(target: "keyward::front", %peer, %error, "a connection broke off");
     }
+    ended
 }
 
 fn why_refused(sign_in: &SignIn) -> &str {
+    match sign_in.owing {
+        None => {}
+        Some(0) => return "no one-time code was given",
+        Some(_) => return "no right one-time code was given",
+    }
     match sign_in.asking {
         None if sign_in.why.is_some() => sign_in.why.as_deref().unwrap_or_default(),
         None => "no key of a person who may sign in",

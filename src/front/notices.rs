@@ -105,7 +105,7 @@ impl Teller {
 }
 
 /// The inbox on a screen that was lent.
-async fn show(door: Arc<Doorway>, caller: Caller, interlude: Interlude) {
+pub(super) async fn show(door: Arc<Doorway>, caller: Caller, interlude: Interlude) {
     let Interlude { mut keys, screen, size, plain } = interlude;
     let (typed, mut keyboard) = simplex(KEYS);
     let (mut drawn, mut drawing) = simplex(SCREEN);

@@ -2,55 +2,55 @@
 
 use std::sync::Arc;
 
-use russh::{ChannelMsg, ChannelReadHalf, Disconnect, server};
+use russh::{ChannelMsg, ChannelReadHalf, Disconnect};
 use tokio::io::{AsyncWrite, AsyncWriteExt, simplex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::console::{self, Screen};
-use super::forwards;
-use super::handler::Doorway;
-use crate::control::{Caller, Desk};
-use crate::fault::Calling;
+use super::jump::{self, Gate};
+use super::picker::{self, Guest};
 use crate::relay::{self, ClientChannel, Held};
-use crate::sessions::Arrival;
+use crate::sessions::{Arrival, Seat};
 
 /// Bytes that may be typed ahead of what reads them.
 const KEYBOARD: usize = 4096;
 
 /// Serves verbs until the client is gone.
-pub(super) async fn serve(
-    door: Arc<Doorway>,
-    caller: Caller,
-    key: String,
-    calling: Calling,
-    mut arrivals: mpsc::Receiver<Arrival>,
-    handle: server::Handle,
-) {
+pub(super) async fn serve(guest: Guest, mut arrivals: mpsc::Receiver<Arrival>, gate: Gate) {
+    // What came inside ends with this connection, and records its end.
+    let _over = gate.over.clone().drop_guard();
+    let gate = Arc::new(gate);
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
                 Some(Arrival::Channel { channel, reply, seat }) => {
-                    let (door, caller, key, calling) = (Arc::clone(&door), caller.clone(), key.clone(), calling.clone());
-                    let handle = handle.clone();
+                    let guest = guest.clone();
                     running.spawn(async move {
-                        let _seat = seat;
                         reply.accept().await;
                         // A key that was removed meanwhile opens no further verb.
-                        if door.authn.still_vouched(caller.user, key).await {
-                            verb(&door.desk, caller, calling, channel, handle).await;
+                        if guest.door.authn.still_vouched(guest.caller.user, guest.key.clone()).await {
+                            verb(guest, channel, seat).await;
                         } else {
-                            relay::say(channel, Held::default(), "what signed you in does so no more: the key was removed, or the certificate has run out or was revoked\nhint: ask whoever runs this broker").await;
+                            relay::say(channel, Held::default(), "what signed you in does so no more: the key was removed, or the certificate has run out or was revoked\nhint: ask whoever runs this broker", seat.closed()).await;
                         }
                     });
                 }
-                Some(Arrival::Forward { reply, .. }) => reply.reject(forwards::no_host()).await,
-                Some(Arrival::Left(_)) | None => break,
+                Some(Arrival::Forward { channel, reply, seat, to }) => {
+                    #[allow(clippy::disallowed_methods)] // it ends with this connection; a panic ends the one inside
+                    tokio::spawn(jump::begin(Arc::clone(&gate), channel, reply, seat, to));
+                }
+                Some(Arrival::Left(why)) => {
+                    // Sessions that were chosen here end by themselves, and record how.
+                    guest.sitting.left(why);
+                    break;
+                }
+                None => break,
             },
             Some(done) = running.join_next() => if let Err(error) = done {
                 tracing::error!(target: "keyward::front", %error, "a verb's task failed");
-                let _ = handle.disconnect(Disconnect::ByApplication, "a defect of the broker".to_owned(), "en".to_owned()).await;
+                let _ = guest.handle.disconnect(Disconnect::ByApplication, "a defect of the broker".to_owned(), "en".to_owned()).await;
                 break;
             },
         }
@@ -58,13 +58,23 @@ pub(super) async fn serve(
     running.shutdown().await;
 }
 
-async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: ClientChannel, handle: server::Handle) {
+async fn verb(guest: Guest, mut channel: ClientChannel, seat: Seat) {
     let mut held = Held::default();
     relay::hold(&mut channel, &mut held).await;
     if held.gone {
         let _ = channel.close().await;
         return;
     }
+    let held = match picker::on_terminal(&held) {
+        // Without a host, and where it is not known which, the console says so.
+        true => match guest.door.desk.choices(&guest.caller).await {
+            Ok(choices) if !choices.hosts.is_empty() => return picker::stand(guest, channel, held, seat, choices).await,
+            Ok(_) | Err(_) => held,
+        },
+        false => held,
+    };
+    let Guest { door, caller, calling, handle, .. } = guest;
+    let desk = &door.desk;
     let mut screen = Screen { terminal: held.pty, calling, ..Screen::default() };
     let (resize, size) = watch::channel((0, 0));
     let mut words = None;
@@ -103,7 +113,13 @@ async fn verb(desk: &Desk, caller: Caller, calling: Calling, mut channel: Client
         }
     }
     let Some(words) = words else {
-        relay::say(channel, held, "there are no files here, only verbs\nhint: sftp goes to a host: sftp -P PORT HOST@BROKER").await;
+        relay::say(
+            channel,
+            held,
+            "there are no files here, only verbs\nhint: sftp goes to a host: sftp -P PORT HOST@BROKER",
+            seat.closed(),
+        )
+        .await;
         return;
     };
     let (mut from, to) = channel.split();

@@ -6,13 +6,13 @@ use std::time::Instant;
 use super::ask::{Answer, Ask, Confirm};
 use super::detail::{Detail, NotYet};
 use super::editor::Editor;
-use super::keys::Key;
 use super::list::{Item, List};
 use super::sheet::{self, Edited, Step};
 use crate::clock::Time;
 use crate::control::{AgainWords, Command, Data, Decidable, Digest, Problem, ProposalView, Reply};
 use crate::model::ProposalId;
 use crate::render;
+use crate::screen::Key;
 
 /// The most proposals that are asked for that wait.
 const WAITING: u32 = 1000;

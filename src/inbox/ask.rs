@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::editor::Editor;
-use super::keys::Key;
 use crate::control::AgainWords;
+use crate::screen::Key;
 
 /// How long a question has to be on the screen before it can be answered.
 const READ: Duration = Duration::from_millis(250);

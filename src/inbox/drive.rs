@@ -14,11 +14,10 @@ use tokio::task::JoinSet;
 
 use super::app::{App, Effect, Look};
 use super::door::Door;
-use super::keys::{Key, Keys};
-use super::screen::{ENTER, LEAVE, Screen};
 use crate::clock::Clock;
 use crate::control::{Command, Data, Problem, Reply};
 use crate::fault::Kind;
+use crate::screen::{ENTER, Key, Keys, LEAVE, Screen};
 
 /// How long an escape waits for what may belong to it.
 const ESCAPE: Duration = Duration::from_millis(50);

@@ -1,8 +1,8 @@
 //! A text of several lines that is edited, shown as every other command is: with every byte visible. Runs nothing and saves
 //! nothing.
 
-use super::keys::Key;
 use crate::render::{self, Line};
+use crate::screen::Key;
 
 /// The longest text.
 const MOST: usize = 1 << 20;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::keys::Key;
 use super::sheet::{self, Ink, Row, columns};
 use crate::clock::Time;
 use crate::control::{AllowanceView, ProposalView};
 use crate::model::{AllowanceId, ProposalId, Stage};
 use crate::render;
+use crate::screen::Key;
 
 /// How many decided ones are shown.
 const DECIDED: usize = 20;

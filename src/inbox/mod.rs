@@ -17,9 +17,7 @@ mod door;
 mod draw;
 mod drive;
 mod editor;
-mod keys;
 mod list;
-mod screen;
 mod sheet;
 #[cfg(test)]
 mod tests;
@@ -27,5 +25,3 @@ mod tests;
 pub use app::{App, Effect, Look};
 pub use door::{DeskDoor, Door};
 pub use drive::{Left, run};
-pub use keys::Key;
-pub use screen::{ENTER, LEAVE};

@@ -12,6 +12,7 @@ use crate::clock::Time;
 use crate::control::{Command, Data, Problem, ProposalView, Reply};
 use crate::fault::Kind;
 use crate::model::ProposalId;
+use crate::screen::Key;
 
 const NOW: i64 = 1_790_000_000_000;
 

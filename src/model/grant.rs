@@ -162,6 +162,8 @@ impl HostPattern {
     /// Whether a host with this name and these tags is covered.
     pub fn covers(&self, name: &Name, tags: &BTreeMap<String, String>) -> bool {
         match self {
+            // Most patterns are one of these, and lists of hosts ask for each host.
+            Self::Name(glob) if glob == "*" || glob == name.as_str() => true,
             Self::Name(glob) => globset::Glob::new(glob).is_ok_and(|g| g.compile_matcher().is_match(name.as_str())),
             Self::Tag(key, value) => tags.get(key) == Some(value),
         }
@@ -298,6 +300,9 @@ pub struct Grant {
     /// A session ends after this long.
     #[serde(with = "seconds")]
     pub max_session: Option<Duration>,
+    /// Only on a connection on which the person showed their second factor; then it carries no scan.
+    #[serde(default)]
+    pub second_factor: bool,
     /// When it was added.
     pub created_at: Time,
     /// Who added it.

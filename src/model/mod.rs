@@ -43,7 +43,7 @@ pub use scan::{CheckState, HostState, ProbeAct, RunState};
 pub use session::{EndReason, Session};
 pub use slot::{AgentAsk, SLOTS_LEAST, SLOTS_MOST, ScopeState, Slot, SlotKind};
 pub use user_ca::{PRINCIPAL_MAX, PrincipalName, Revoked, UserCa};
-pub use vouch::{Certified, Terms, Vouch};
+pub use vouch::{Certified, SecondFactor, Terms, Vouch};
 
 /// The one workspace that every home has.
 pub const DEFAULT_WORKSPACE: &str = "default";

@@ -16,6 +16,20 @@ pub struct Vouch {
     pub key: String,
     /// The certificate over it, if it was one that opened the door.
     pub certificate: Option<Certified>,
+    /// When the second factor was made that was shown on this connection, if one was.
+    pub second: Option<Time>,
+}
+
+/// How it stands with a person's second factor on the way by which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondFactor {
+    /// It was not shown: nothing that wants it is there.
+    #[default]
+    NotShown,
+    /// It was not shown, and this person is let do nothing without it.
+    Owed,
+    /// It was shown on this connection, and is still in force.
+    Shown,
 }
 
 /// What a certificate said that signed somebody in.
@@ -44,7 +58,13 @@ pub struct Terms {
     pub no_pty: bool,
     /// These are taken away.
     pub without: Actions,
+    /// The second factor. It is looked up, and never said by a certificate.
+    #[serde(skip)]
+    pub second: SecondFactor,
 }
+
+/// What stands before the time of the second factor that was shown.
+const SECOND: &str = "second-factor=";
 
 impl Terms {
     /// Whether they hold no more.
@@ -62,13 +82,16 @@ impl Terms {
 impl Vouch {
     /// A key alone.
     pub fn key(fingerprint: String) -> Self {
-        Self { key: fingerprint, certificate: None }
+        Self { key: fingerprint, certificate: None, second: None }
     }
 }
 
 impl fmt::Display for Vouch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key)?;
+        if let Some(made_at) = self.second {
+            write!(f, " {SECOND}{}", made_at.millis())?;
+        }
         match &self.certificate {
             Some(certified) => write!(f, " {}", serde_json::to_string(certified).map_err(|_| fmt::Error)?),
             None => Ok(()),
@@ -84,13 +107,15 @@ pub struct VouchError;
 impl FromStr for Vouch {
     type Err = VouchError;
     fn from_str(text: &str) -> Result<Self, VouchError> {
-        match text.split_once(' ') {
-            None => Ok(Self::key(text.to_owned())),
-            Some((key, said)) => {
-                let certified = serde_json::from_str(said).map_err(|_| VouchError)?;
-                Ok(Self { key: key.to_owned(), certificate: Some(certified) })
-            }
+        let (key, mut rest) = text.split_once(' ').map_or((text, None), |(key, rest)| (key, Some(rest)));
+        let mut second = None;
+        if let Some(marked) = rest.and_then(|rest| rest.strip_prefix(SECOND)) {
+            let (millis, after) = marked.split_once(' ').map_or((marked, None), |(millis, after)| (millis, Some(after)));
+            second = Some(Time::from_millis(millis.parse().map_err(|_| VouchError)?));
+            rest = after;
         }
+        let certificate = rest.map(serde_json::from_str).transpose().map_err(|_| VouchError)?;
+        Ok(Self { key: key.to_owned(), certificate, second })
     }
 }
 
@@ -105,6 +130,7 @@ mod tests {
             command: Some("df -h \"x\"\n".to_owned()),
             no_pty: true,
             without: "forward-local,x11".parse().unwrap(),
+            second: SecondFactor::NotShown,
         };
         let certified = Certified {
             ca: "SHA256:ca".to_owned(),
@@ -114,10 +140,12 @@ mod tests {
             terms,
         };
         for certificate in [None, Some(certified)] {
-            let vouch = Vouch { key: "SHA256:abc".to_owned(), certificate };
-            assert_eq!(vouch.to_string().parse::<Vouch>().unwrap(), vouch);
+            for second in [None, Some(Time::from_millis(1_732_600_000_000))] {
+                let vouch = Vouch { key: "SHA256:abc".to_owned(), certificate: certificate.clone(), second };
+                assert_eq!(vouch.to_string().parse::<Vouch>().unwrap(), vouch);
+            }
         }
-        for bad in ["SHA256:abc {}", "SHA256:abc x", "SHA256:abc "] {
+        for bad in ["SHA256:abc {}", "SHA256:abc x", "SHA256:abc ", "SHA256:abc second-factor=", "SHA256:abc second-factor=5 x"] {
             assert!(bad.parse::<Vouch>().is_err(), "{bad:?}");
         }
     }

@@ -221,16 +221,16 @@ pub const TABLE: &[Row] = {
             Answer,
             Nothing,
             None,
-            "keys of the host, which are its own: the client's host is the broker",
+            "keys of the host, which are its own: to OpenSSH's clients the broker announces the broker's",
         ),
         row(
             Global,
             "hostkeys-prove-00@openssh.com",
             Client,
-            Refuse,
+            Answer,
             Nothing,
             None,
-            "the client wants proof of keys that were not announced",
+            "the client wants proof of the keys that the broker announced",
         ),
     ]
 };

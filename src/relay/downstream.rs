@@ -86,7 +86,9 @@ impl Downstream<'_> {
                     Ok(())
                 }
                 ChannelMsg::Failure => {
-                    self.replies.answered(false, to).await;
+                    if let Some(what) = self.replies.answered(false, to).await {
+                        return End::Refused(format!("the host refused {what}"));
+                    }
                     Ok(())
                 }
                 ChannelMsg::ExitStatus { exit_status } => {

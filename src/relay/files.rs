@@ -26,6 +26,10 @@ const PACKET: usize = 256;
 const BATCH: usize = 256;
 /// Entries that may wait to be written before nothing more is looked at.
 const DUE_MAX: usize = 4096;
+/// Bytes of such entries: a path takes up to 4,096 of them, and an entry has up to three paths.
+const DUE_BYTES: usize = 4 * 1024 * 1024;
+/// What an entry counts beside its texts.
+const ENTRY: usize = 512;
 /// Entries of one channel.
 const ENTRIES_MAX: u64 = 1_000_000;
 
@@ -69,6 +73,7 @@ impl Files {
             scribe: pump.witness.scribe(),
             failing: self.failing.clone(),
             due: Vec::new(),
+            due_bytes: 0,
             entries: 0,
             told: false,
         };
@@ -186,6 +191,7 @@ struct Look {
     scribe: Scribe,
     failing: watch::Sender<Option<String>>,
     due: Vec<Event>,
+    due_bytes: usize,
     entries: u64,
     told: bool,
 }
@@ -207,7 +213,7 @@ impl Look {
                         return self.fail(&error);
                     }
                 }
-                passed = from.recv(), if self.due.len() < DUE_MAX => {
+                passed = from.recv(), if self.due.len() < DUE_MAX && self.due_bytes < DUE_BYTES => {
                     let Some((side, data)) = passed else { break };
                     self.eye.look(begun, side, &data);
                     self.queue.load.fetch_sub(data.len().saturating_add(PACKET), Ordering::AcqRel);
@@ -233,6 +239,7 @@ impl Look {
             return None;
         }
         let events: Vec<Event> = self.due.drain(..self.due.len().min(BATCH)).collect();
+        self.due_bytes = self.due_bytes.saturating_sub(events.iter().map(weight).sum());
         let scribe = self.scribe.clone();
         Some(Box::pin(async move { scribe.files(events).await }))
     }
@@ -241,23 +248,35 @@ impl Look {
     fn note(&mut self) {
         let (seen, _) = self.eye.take();
         self.entries = self.entries.saturating_add(u64::try_from(seen.len()).unwrap_or(u64::MAX));
-        self.due.extend(seen.iter().map(|seen| self.scribe.seen(seen)));
+        self.owe(seen.iter().map(|seen| self.scribe.seen(seen)).collect());
         if self.entries > ENTRIES_MAX {
             self.eye.stop("a million entries are enough for one channel");
         }
         let (seen, unreadable) = self.eye.take();
-        self.due.extend(seen.iter().map(|seen| self.scribe.seen(seen)));
+        let mut events: Vec<Event> = seen.iter().map(|seen| self.scribe.seen(seen)).collect();
         if let Some(unreadable) = unreadable.filter(|_| !self.told) {
-            self.due.push(self.scribe.unreadable(unreadable));
+            events.push(self.scribe.unreadable(unreadable));
             self.told = true;
             self.queue.over.store(true, Ordering::Release);
         }
+        self.owe(events);
+    }
+
+    fn owe(&mut self, events: Vec<Event>) {
+        self.due_bytes = self.due_bytes.saturating_add(events.iter().map(weight).sum());
+        self.due.extend(events);
     }
 
     fn fail(&self, error: &crate::audit::Error) {
         tracing::error!(target: "keyward::relay", %error, "what was seen of a file transfer was not recorded");
         self.failing.send_replace(Some(error.to_string()));
     }
+}
+
+/// What an entry counts for, in bytes: its size is that of the texts that a client or a host chose.
+fn weight(event: &Event) -> usize {
+    let texts = event.detail.values().filter_map(|value| value.as_str()).map(str::len);
+    texts.chain(event.reason.as_deref().map(str::len)).fold(ENTRY, usize::saturating_add)
 }
 
 /// The outcome of a write; never, while there is none.

@@ -17,13 +17,14 @@ mod witness;
 pub use counters::Counters;
 pub use notice::{Interlude, Notice, Notices};
 pub use pipe::{Pipe, Piped, pipe};
-pub use say::{ClientChannel, Held, hold, say};
+pub use say::{ClientChannel, Held, hold, say, wants_reply};
 pub use ways::Ways;
 pub use witness::Witness;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use russh::client;
 use tokio::sync::watch;
@@ -41,6 +42,13 @@ struct Ends {
     host: AtomicBool,
     /// What runs on the channel, once something does.
     running: OnceLock<Running>,
+}
+
+impl Ends {
+    /// Whether both have: then the host closes by itself when it has told how its command ended.
+    fn both(&self) -> bool {
+        self.client.load(Ordering::SeqCst) && self.host.load(Ordering::SeqCst)
+    }
 }
 
 /// A shell, command or subsystem that was started.
@@ -61,8 +69,8 @@ impl Running {
     }
 }
 
-/// A channel on the host's side.
-type HostChannel = russh::Channel<client::Msg>;
+/// A session channel on the host's side.
+pub type HostChannel = russh::Channel<client::Msg>;
 
 /// What a channel is pumped with.
 #[derive(Debug)]
@@ -83,6 +91,9 @@ pub struct Pump {
     pub notices: Option<Notices>,
     /// Where what is seen of file transfers is written down; whoever owns it waits for that after the channels have ended.
     pub scribes: TaskTracker,
+    /// Whether the session is this channel's alone, and the client's connection outlives it: then it waits for no host whose client
+    /// has gone.
+    pub alone: bool,
 }
 
 /// Why a channel ended.
@@ -111,8 +122,9 @@ pub struct Outcome {
     pub exit_status: Option<u32>,
 }
 
-/// Pumps one session channel until both legs are closed. `held` was read from the client before the host was there.
-pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pump) -> Outcome {
+/// Pumps one session channel until both legs are closed. `held` was read from the client before the host was there; `lost` says what
+/// became of the host's connection if that breaks off.
+pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pump, lost: impl Future<Output = String>) -> Outcome {
     let (mut from_client, to_client) = client.split();
     let (mut from_host, to_host) = host.split();
     let replies = replies::Replies::default();
@@ -147,7 +159,8 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
         let told = told(pump.ending.clone());
         let withdrawn = withdrawn(pump.reach.clone(), &ends);
         let unwitnessed = files.unwitnessed();
-        tokio::pin!(up, down, told, withdrawn, unwitnessed);
+        let unanswered = unanswered(&pump.client_closed);
+        tokio::pin!(up, down, told, withdrawn, unwitnessed, unanswered);
         let mut up_done = None;
         loop {
             tokio::select! {
@@ -164,28 +177,41 @@ pub async fn pump(client: ClientChannel, held: Held, host: HostChannel, pump: Pu
                 },
                 sentence = &mut told => break End::Told(sentence),
                 why = &mut unwitnessed => break End::Unwitnessed(why),
+                () = &mut unanswered, if pump.alone && up_done.is_some() && !ends.both() => break End::ByClient,
                 what = &mut withdrawn => break End::Refused(format!("{what} is not granted to you here any more")),
             }
         }
     };
     let exit_status = down.exit_status;
     let pty = up.pty;
-    if let Some(lookout) = &lookout {
-        lookout.ends(&to_client).await;
-    }
-    match &end {
-        End::Refused(sentence) | End::Told(sentence) => say::end_with(&to_client, sentence, pty).await,
-        End::Unwitnessed(why) => {
-            say::end_with(&to_client, &format!("the audit log cannot be written, so nothing goes on: {why}"), pty).await
+    let goodbye = async {
+        if let Some(lookout) = &lookout {
+            lookout.ends(&to_client).await;
         }
-        End::HostLost if exit_status.is_none() => say::end_with(&to_client, "the connection to the host broke off", pty).await,
-        End::HostLost | End::Closed | End::ByClient => {
-            let _ = to_client.close().await;
+        match &end {
+            End::Refused(sentence) | End::Told(sentence) => say::end_with(&to_client, sentence, pty).await,
+            End::Unwitnessed(why) => {
+                say::end_with(&to_client, &format!("the audit log cannot be written, so nothing goes on: {why}"), pty).await
+            }
+            End::HostLost if exit_status.is_none() => say::end_with(&to_client, &lost.await, pty).await,
+            End::HostLost | End::Closed | End::ByClient => {
+                let _ = to_client.close().await;
+            }
         }
-    }
+    };
+    say::unless_closed(&to_client, &pump.client_closed, goodbye).await;
     let _ = to_host.close().await;
     files.end().await;
     Outcome { end, exit_status }
+}
+
+/// How long a host may take to close a channel that its client has closed.
+const UNANSWERED: Duration = Duration::from_secs(10);
+
+/// The client has closed the channel, and the host had its time.
+async fn unanswered(client_closed: &CancellationToken) {
+    client_closed.cancelled().await;
+    tokio::time::sleep(UNANSWERED).await;
 }
 
 /// What runs and is not granted any more, when that happens.

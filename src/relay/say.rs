@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, server};
+use tokio_util::sync::CancellationToken;
 
 /// A channel on the client's side.
 pub type ClientChannel = Channel<server::Msg>;
@@ -25,6 +26,8 @@ pub struct Held {
     pub asked: bool,
     /// Whether it closed the channel.
     pub gone: bool,
+    /// To how many of its first messages somebody gave the answer already, as if all that they ask for had been granted.
+    pub answered: usize,
 }
 
 impl Held {
@@ -49,16 +52,26 @@ pub async fn hold(channel: &mut ClientChannel, held: &mut Held) {
     }
 }
 
-/// Tells the client `sentence` on a channel that will never reach a host, and ends it with status 255.
-pub async fn say(mut channel: ClientChannel, mut held: Held, sentence: &str) {
+/// Tells the client `sentence` on a channel that will never reach a host, and ends it with status 255; one that is
+/// `closed` is only closed where that would wait for its window.
+pub async fn say(mut channel: ClientChannel, mut held: Held, sentence: &str, closed: &CancellationToken) {
     // The requests are answered first: a client that still waits for an answer would report that instead of the sentence.
     let _ = tokio::time::timeout(PATIENCE, hold(&mut channel, &mut held)).await;
-    let wanting = held.messages.iter().filter(|m| wants_reply(m)).count();
+    let wanting = held.messages.iter().skip(held.answered).filter(|m| wants_reply(m)).count();
     let (_, to) = channel.split();
     for _ in 0..wanting {
         let _ = to.success().await;
     }
-    end_with(&to, sentence, held.pty).await;
+    unless_closed(&to, closed, end_with(&to, sentence, held.pty)).await;
+}
+
+/// Says goodbye, or closes the channel once its client has: that opens its window for nobody any more.
+pub(super) async fn unless_closed(to: &ToClient, closed: &CancellationToken, goodbye: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = goodbye => {}
+        () = closed.cancelled() => drop(to.close().await),
+    }
 }
 
 /// Writes `sentence` to standard error and ends the channel with status 255.
@@ -83,7 +96,8 @@ fn lines(sentence: &str, pty: bool) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn wants_reply(message: &ChannelMsg) -> bool {
+/// Whether its sender waits for an answer.
+pub fn wants_reply(message: &ChannelMsg) -> bool {
     match message {
         ChannelMsg::RequestPty { want_reply, .. }
         | ChannelMsg::RequestShell { want_reply }

@@ -37,16 +37,30 @@ type Step = Result<(), Option<End>>;
 impl Upstream<'_> {
     /// Reads what is held and then what comes, until the client closes or something must end the channel.
     pub(super) async fn run(&mut self, held: Held, from: &mut ChannelReadHalf) -> End {
-        for message in held.messages {
-            if let Err(Some(end)) = self.step(message).await {
+        let pump = self.pump;
+        let mut gone = held.gone;
+        for (at, message) in held.messages.into_iter().enumerate() {
+            if at < held.answered {
+                self.replies.keep(vital(&message));
+            }
+            let step = tokio::select! {
+                biased;
+                step = self.step(message) => step,
+                // As below.
+                () = drained(&pump.client_closed) => {
+                    gone = true;
+                    break;
+                }
+            };
+            self.replies.keep_no_more();
+            if let Err(Some(end)) = step {
                 return end;
             }
         }
-        if held.gone {
+        if gone {
             let _ = self.to_host.close().await;
             return End::ByClient;
         }
-        let pump = self.pump;
         // What ended an interlude and is still to be passed on.
         let mut after = None;
         loop {
@@ -78,7 +92,7 @@ impl Upstream<'_> {
         }
         // A client that has said its end and seen the host's closes at once, and its command may still run: the host
         // closes by itself when it has told how that ended. Any other close is the client's wish to end it now.
-        let natural = self.ends.client.load(Ordering::SeqCst) && self.ends.host.load(Ordering::SeqCst);
+        let natural = self.ends.both();
         if !natural {
             let _ = self.to_host.close().await;
         }
@@ -312,6 +326,15 @@ const DRAIN: Duration = Duration::from_secs(5);
 async fn drained(client_closed: &CancellationToken) {
     client_closed.cancelled().await;
     tokio::time::sleep(DRAIN).await;
+}
+
+/// What a client that was told that it has it cannot do without.
+fn vital(message: &ChannelMsg) -> Option<&'static str> {
+    match message {
+        ChannelMsg::RequestPty { .. } => Some("a terminal"),
+        ChannelMsg::RequestShell { .. } => Some("a shell"),
+        _ => None,
+    }
 }
 
 /// The sentence and the hint for something that is not granted.

@@ -227,6 +227,7 @@ pub(super) fn choose(
         let skip = match authz::explain(&facts, who.client.ip(), now, now).result {
             Ok((reach, _)) if reach.allows(Action::Scan) => None,
             Ok(_) => Some("scanning it is not granted".to_owned()),
+            Err(authz::Denial::SecondFactor(_)) => Some("a grant that wants the second factor carries no scan".to_owned()),
             Err(why) if who.sees_all => Some(why.to_string()),
             // Who is not granted a host does not learn that there is one.
             Err(_) => continue,

@@ -1,5 +1,6 @@
 //! Asks the person a question of the host, on the terminal that their channel has.
 
+use bytes::Bytes;
 use russh::ChannelMsg;
 use zeroize::Zeroizing;
 
@@ -10,10 +11,22 @@ use crate::target::Prompt;
 /// The longest answer, in bytes.
 const MOST: usize = 1024;
 
-/// Writes the question, reads a line, and gives it to whoever asked. Control-C and control-D are no answer. `Some`: the
+/// Whose question it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The host's. What is typed behind an answer in one piece is dropped, as where a terminal is flushed: it may be the next answer.
+    Host,
+    /// The broker's. What is typed behind the answer is the host's.
+    Broker,
+}
+
+/// Writes who asks and the question, reads a line, and gives it to whoever asked. Control-C and control-D are no answer. `Some`: the
 /// channel ended before there was one; another may be asked.
-pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt, held: &mut Held) -> Option<Prompt> {
-    let mut text = String::from("keyward: the host asks:\r\n");
+pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt, held: &mut Held, asker: Asker) -> Option<Prompt> {
+    let mut text = String::new();
+    if asker == Asker::Host {
+        text.push_str("keyward: the host asks:\r\n");
+    }
     if !prompt.instructions.is_empty() {
         text.push_str(&prompt.instructions);
         text.push_str("\r\n");
@@ -32,6 +45,11 @@ pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt, held: &mut 
         let data = match message {
             ChannelMsg::Data { data } => data,
             ChannelMsg::Close => break,
+            // The host begins with the size that the terminal has then.
+            message @ ChannelMsg::WindowChange { .. } if !held.is_full() => {
+                held.messages.push(message);
+                continue;
+            }
             // The host hears of it when it is there.
             ChannelMsg::Eof => {
                 held.messages.push(ChannelMsg::Eof);
@@ -39,9 +57,13 @@ pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt, held: &mut 
             }
             _ => continue,
         };
-        for byte in data.iter().copied() {
+        for (at, byte) in data.iter().copied().enumerate() {
             match byte {
                 b'\r' | b'\n' => {
+                    if let Some(behind @ [_, ..]) = data.get(at + 1..).filter(|_| asker == Asker::Broker) {
+                        // A copy: a part of the piece would keep all of it, and the answer with it.
+                        held.messages.push(ChannelMsg::Data { data: Bytes::copy_from_slice(behind) });
+                    }
                     let _ = channel.data_bytes(&b"\r\n"[..]).await;
                     let _ = prompt.answer.send(Secret::from_zeroizing(line));
                     return None;

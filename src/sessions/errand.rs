@@ -232,7 +232,7 @@ async fn journey_of(rooms: &Rooms, wish: &Errand, gates: &Gates, id: SessionId, 
     let mut bell = rooms.guard.listen();
     let began = rooms.clock.now();
     let asked = Asked { user, key: key.clone(), workspace, host, credential, session: id, client, needs: Some(Action::Scan) };
-    let warrant = rooms.custody.warrant(asked).await?;
+    let warrant = rooms.custody.warrant_of_scan(asked, scan).await?;
     note(progress, |p| p.permitted = Some((warrant.user.clone(), warrant.host.clone(), warrant.credential.clone())));
     let entrance = Entrance {
         id,
@@ -318,6 +318,7 @@ impl Standing {
             bytes_in: counters.bytes_in.load(Ordering::Relaxed),
             bytes_out: counters.bytes_out.load(Ordering::Relaxed),
             channels: u64::try_from(counters.channels_opened.load(Ordering::Relaxed)).unwrap_or(0),
+            came_out: false,
         };
         record_end(rooms, id, progress, EventName::SessionEnded, ended, &text).await;
         done
@@ -424,6 +425,6 @@ fn not_opened(halt: &Halt, host: &Name, session: SessionId) -> NotOpened {
             EndReason::Broker => NotOpened::Skipped(sentence),
             _ => NotOpened::Unreachable(sentence),
         },
-        Halt::Left(_) | Halt::Told(_) | Halt::Hop { .. } => NotOpened::Ended(sentence),
+        Halt::Left(_) | Halt::Told(_) | Halt::GaveUp | Halt::NotOpened | Halt::NoCode(_) | Halt::Hop { .. } => NotOpened::Ended(sentence),
     }
 }

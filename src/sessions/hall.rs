@@ -8,15 +8,20 @@ use std::time::Duration;
 use russh::ChannelMsg;
 use russh::server::ChannelOpenHandle;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ask;
+use super::ask::{self, Asker};
+use super::open::Halt;
 use crate::model::{Destination, EndReason};
 use crate::relay::{self, ClientChannel, Held};
 use crate::target::Prompt;
 
 /// How long a channel is heard before another one is.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// How long a question waits for a channel on which it can be asked. A client opens one with its sign-in, or none.
+const NOBODY: Duration = Duration::from_secs(10);
 
 /// What comes from the person's client.
 #[allow(clippy::large_enum_variant)] // a channel is what mostly comes, and few wait at a time
@@ -111,7 +116,7 @@ pub(super) struct Waiting {
     pub(super) reply: Option<ChannelOpenHandle>,
     pub(super) held: Held,
     /// Whether it was heard since the question that is asked came.
-    heard: bool,
+    pub(super) heard: bool,
     pub(super) seat: Seat,
     /// Where it is to lead, if it is no session channel: then nobody is asked or told anything on it.
     pub(super) forward: Option<Destination>,
@@ -121,39 +126,41 @@ pub(super) struct Waiting {
 pub(super) struct Hall {
     arrivals: mpsc::Receiver<Arrival>,
     pub(super) waiting: Vec<Waiting>,
+    /// Whether the session is that of one channel, which is here already.
+    pub(super) alone: bool,
 }
 
 impl Hall {
     pub(super) fn new(arrivals: mpsc::Receiver<Arrival>) -> Self {
-        Self { arrivals, waiting: Vec::new() }
+        Self { arrivals, waiting: Vec::new(), alone: false }
     }
 
     /// The next channel; `Err`: the client is gone.
     pub(super) async fn next(&mut self) -> Result<Waiting, EndReason> {
-        match self.arrivals.recv().await {
-            Some(arrival) => seated(arrival),
-            None => Err(EndReason::ClientLost),
-        }
+        next(&mut self.arrivals).await
     }
 
-    /// Lets channels wait and asks the person what the host asks, until the client is gone.
-    pub(super) async fn keep(&mut self, prompts: &mut mpsc::Receiver<Prompt>) -> EndReason {
+    /// Lets channels wait and asks the person what the host asks, until the client is gone or does not want to wait any more.
+    pub(super) async fn keep(&mut self, prompts: &mut mpsc::Receiver<Prompt>) -> Halt {
         loop {
+            let alone = self.waiting.first_mut().filter(|w| self.alone && !w.held.is_full());
             tokio::select! {
-                arrived = self.next() => match arrived {
+                arrived = next(&mut self.arrivals) => match arrived {
                     Ok(waiting) => self.waiting.push(waiting),
-                    Err(why) => return why,
+                    Err(why) => return Halt::Left(why),
                 },
+                back = goes_back(alone) => return back,
                 Some(prompt) = prompts.recv() => if let Err(why) = self.ask(prompt).await {
-                    return why;
+                    return Halt::Left(why);
                 },
             }
         }
     }
 
-    /// Asks on the first living channel that has a terminal; waits for a channel while none lives. If those that live have
-    /// no terminal, the prompt is dropped, which tells whoever asked that there is no answer.
+    /// Asks on the first living channel that has a terminal; waits a while for one if none lives, or if only forwards do. If those that
+    /// live have no terminal, the prompt is dropped, which tells whoever asked that there is no answer.
     async fn ask(&mut self, mut prompt: Prompt) -> Result<(), EndReason> {
+        let until = Instant::now() + NOBODY;
         for waiting in &mut self.waiting {
             waiting.heard = false;
         }
@@ -161,14 +168,17 @@ impl Hall {
             if let Some(at) = self.waiting.iter().position(|w| !w.heard && w.is_silent()) {
                 self.hear(at).await?;
             } else if let Some(waiting) = self.waiting.iter_mut().find(|w| w.can_be_asked()) {
-                match ask::ask(&mut waiting.channel, prompt, &mut waiting.held).await {
+                match ask::ask(&mut waiting.channel, prompt, &mut waiting.held, Asker::Host).await {
                     // It ended while it was asked: the next one is.
                     Some(unanswered) => prompt = unanswered,
                     None => return Ok(()),
                 }
-            } else if self.waiting.iter().all(Waiting::is_gone) {
-                let next = self.next().await?;
-                self.waiting.push(next);
+            } else if self.waiting.iter().all(|w| w.is_gone() || w.forward.is_some()) {
+                // A client of forwards alone opens no other channel (`ssh -N`): nobody is asked on those.
+                match tokio::time::timeout_at(until, self.next()).await {
+                    Ok(next) => self.waiting.push(next?),
+                    Err(_) => return Ok(()),
+                }
             } else if self.waiting.iter().any(Waiting::is_silent) {
                 self.waiting.iter_mut().for_each(|w| w.heard = false);
             } else {
@@ -205,9 +215,32 @@ impl Waiting {
     }
 
     /// It lives, has a terminal, and somebody who can still type.
-    fn can_be_asked(&self) -> bool {
+    pub(super) fn can_be_asked(&self) -> bool {
         !self.is_gone() && self.held.pty && !self.held.messages.iter().any(|m| matches!(m, ChannelMsg::Eof))
     }
+}
+
+async fn next(arrivals: &mut mpsc::Receiver<Arrival>) -> Result<Waiting, EndReason> {
+    match arrivals.recv().await {
+        Some(arrival) => seated(arrival),
+        None => Err(EndReason::ClientLost),
+    }
+}
+
+/// Hears the one channel of a session while it waits, until its person goes back or away.
+async fn goes_back(alone: Option<&mut Waiting>) -> Halt {
+    if let Some(waiting) = alone {
+        while !waiting.held.is_full() {
+            let Some(message) = waiting.channel.wait().await else { return Halt::Left(EndReason::ClientLost) };
+            if waiting.hears(message) {
+                return Halt::GaveUp;
+            }
+            if waiting.held.gone {
+                return Halt::Left(EndReason::ClientClosed);
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 fn seated(arrival: Arrival) -> Result<Waiting, EndReason> {

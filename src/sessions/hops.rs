@@ -40,7 +40,7 @@ pub(super) async fn journey(
         return Err(Halt::Barred);
     }
     let began = Instant::now();
-    let (mut jump, mut hops, mut reaches) = (None, Vec::new(), Vec::new());
+    let (mut jump, mut hops, mut reaches, mut proven) = (None, Vec::new(), Vec::new(), Vec::new());
     for at in 0..warrant.route.len() {
         let Some(hop) = warrant.route.get(at).map(|hop| hop.name.clone()) else { break };
         let halted = |halt: Halt| Halt::Hop { hop: hop.clone(), halt: Box::new(halt) };
@@ -55,11 +55,12 @@ pub(super) async fn journey(
         drop(opened.connection.take_opens());
         hops.push(opened.host.id);
         reaches.push(opened.reach);
+        proven.push(opened.connection.key().fingerprint.clone());
         jump = Some(opened.connection);
     }
     // Prompts of jump hosts may have taken longer than a permit lives.
     let stale = jump.is_some() && !warrant.permit.get().is_fresh(rooms.clock.now());
-    let warrant = if stale { rooms.custody.again(warrant).await? } else { warrant };
+    let warrant = if stale { rooms.custody.again(warrant, &proven).await? } else { warrant };
     let stage = Stage { jump, to: None, passed: began.elapsed() };
     let mut opened = leg(rooms, warrant, &prompts, progress, gates, stage).await?;
     opened.hops = hops;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use russh::server;
+use russh::{ChannelOpenFailure, server};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
@@ -21,13 +21,16 @@ use crate::clock::Time;
 use crate::custody::{self, StandsOn};
 use crate::fault::{Fault, Kind};
 use crate::model::{Action, Destination, EndReason, Event, EventName, SessionId};
-use crate::relay::{self, Counters, End, Notices, Outcome, Pipe, Pump, Ways, Witness};
+use crate::relay::{self, Counters, End, HostChannel, Notices, Outcome, Pipe, Pump, Ways, Witness};
 use crate::target::Connection;
 
 /// How often an idle connection to the host is looked after.
 const LOOK: Duration = Duration::from_secs(3);
 /// How long channels have to tell the person why the session ends.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How long a host may take to open the one channel of a session.
+const OPENING: Duration = Duration::from_secs(20);
 
 /// How a session ended.
 #[derive(Clone, Debug)]
@@ -38,12 +41,14 @@ pub(super) struct Ended {
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     pub(super) channels: u64,
+    /// Whether a session channel came to an end of its own, and not because what served it was stopped or failed.
+    pub(super) came_out: bool,
 }
 
 impl Ended {
     /// One that never began.
     pub(super) fn early(reason: EndReason) -> Self {
-        Self { reason, text: String::new(), exit_status: None, bytes_in: 0, bytes_out: 0, channels: 0 }
+        Self { reason, text: String::new(), exit_status: None, bytes_in: 0, bytes_out: 0, channels: 0, came_out: false }
     }
 }
 
@@ -70,9 +75,13 @@ pub(super) async fn live(
         connection: Arc::new(connection),
         reach: watch::channel(reach).0,
         ending: watch::channel(None).0,
+        parting: watch::channel(None).0,
+        closing: TaskTracker::new(),
         counters: Arc::clone(&place.counters),
         channels: JoinSet::new(),
         exit_status: None,
+        came_out: false,
+        alone: hall.alone,
         notices,
         scribes: TaskTracker::new(),
         ways: Arc::default(),
@@ -90,8 +99,14 @@ pub(super) async fn live(
                 Err(EndReason::ClientClosed) => break (EndReason::ClientClosed, "the client closed the connection".to_owned()),
                 Err(why) => break (why, "the client's connection broke off".to_owned()),
             },
-            Some(done) = session.channels.join_next() => if let Some(end) = session.note(done) {
-                break end;
+            Some(done) = session.channels.join_next() => {
+                let was_channel = matches!(&done, Ok(Some(_)));
+                if let Some(end) = session.note(done) {
+                    break end;
+                }
+                if hall.alone && was_channel {
+                    break (EndReason::ClientClosed, "its one channel ended".to_owned());
+                }
             },
             Some(run) = runs.recv() => session.run(run),
             Some(opening) = openings.recv() => session.open(opening),
@@ -114,7 +129,7 @@ pub(super) async fn live(
     let text = if reason == EndReason::HostLost { session.connection.lost().await } else { text };
     // Before the farewell: whoever waits for this connection learns at once that it is gone.
     place.falls();
-    runs.close();
+    run::turn_away(runs).await;
     openings.close();
     session.end(&reason, &text).await;
     let counted = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
@@ -126,6 +141,7 @@ pub(super) async fn live(
         bytes_in: counted(&session.counters.bytes_in),
         bytes_out: counted(&session.counters.bytes_out),
         channels,
+        came_out: session.came_out,
     }
 }
 
@@ -136,9 +152,16 @@ struct Session<'a> {
     connection: Arc<Connection>,
     reach: watch::Sender<Reach>,
     ending: watch::Sender<Option<String>>,
+    /// Becomes a sentence when the session ends, also if there is nobody left to be told: what has to close does.
+    parting: watch::Sender<Option<String>>,
+    /// What has something to do at its end, whoever left: what is forwarded is recorded, what runs for an agent is told.
+    closing: TaskTracker,
     counters: Arc<Counters>,
     channels: JoinSet<Option<Outcome>>,
     exit_status: Option<u32>,
+    came_out: bool,
+    /// Whether it is the session of one channel, whose client's connection outlives it.
+    alone: bool,
     notices: Option<Notices>,
     scribes: TaskTracker,
     ways: Arc<Ways>,
@@ -160,25 +183,34 @@ impl Session<'_> {
             ways: Arc::clone(&self.ways),
             notices: self.notices.clone(),
             scribes: self.scribes.clone(),
+            alone: self.alone,
         };
         let counted = Counted::one(&self.counters);
         self.channels.spawn(async move {
             let _counted = counted;
-            let Waiting { channel, reply, held, seat: _seat, .. } = waiting;
-            match (connection.open_session().await, reply) {
+            let Waiting { channel, reply, held, seat, .. } = waiting;
+            let opened = tokio::select! {
+                opened = opens(&connection, &pump, reply.is_none()) => opened,
+                // It was accepted to ask something, or chosen on: its client can leave it before the host opens one.
+                () = seat.closed().cancelled(), if reply.is_none() => {
+                    let _ = channel.close().await;
+                    return Some(Outcome { end: End::ByClient, exit_status: None });
+                }
+            };
+            match (opened, reply) {
                 (Ok(host), reply) => {
                     if let Some(reply) = reply {
                         reply.accept().await;
                     }
-                    Some(relay::pump(channel, held, host, pump).await)
+                    Some(relay::pump(channel, held, host, pump, connection.lost()).await)
                 }
-                (Err(reason), Some(reply)) => {
+                (Err((reason, _)), Some(reply)) => {
                     reply.reject(reason).await;
                     None
                 }
-                (Err(_), None) => {
-                    relay::say(channel, held, "the host opens no channel").await;
-                    None
+                (Err((_, why)), None) => {
+                    relay::say(channel, held, &why, seat.closed()).await;
+                    Some(Outcome { end: End::Refused(why), exit_status: None })
                 }
             }
         });
@@ -191,10 +223,10 @@ impl Session<'_> {
             needs: Action::ForwardLocal,
             counters: Arc::clone(&self.counters),
             client_closed: waiting.seat.closed().clone(),
-            ending: self.ending.subscribe(),
+            ending: self.parting.subscribe(),
         };
         let (connection, ledger, counted) = (Arc::clone(&self.connection), Arc::clone(&self.ledger), Counted::one(&self.counters));
-        self.channels.spawn(forward::forward(connection, waiting, to, ledger, pipe, counted));
+        self.channels.spawn(self.closing.track_future(forward::forward(connection, waiting, to, ledger, pipe, counted)));
     }
 
     /// Looks after what the host may open at the person's client, in a task of its own.
@@ -205,23 +237,23 @@ impl Session<'_> {
             log: self.rooms.log.clone(),
             base: self.base.clone(),
             reach: self.reach.subscribe(),
-            ending: self.ending.subscribe(),
+            ending: self.parting.subscribe(),
             counters: Arc::clone(&self.counters),
             ways: Arc::clone(&self.ways),
         };
-        self.channels.spawn(remote.serve(comes));
+        self.channels.spawn(self.closing.track_future(remote.serve(comes)));
     }
 
     /// Runs an approved command on a channel of its own beside the person's.
     fn run(&mut self, run: Run) {
         let connection = Arc::clone(&self.connection);
         let counted = Counted::one(&self.counters);
-        let (reach, counters, ending) = (self.reach.subscribe(), Arc::clone(&self.counters), self.ending.subscribe());
-        self.channels.spawn(async move {
+        let (reach, counters, ending) = (self.reach.subscribe(), Arc::clone(&self.counters), self.parting.subscribe());
+        self.channels.spawn(self.closing.track_future(async move {
             let _counted = counted;
             run::run(&connection, run, reach, &counters, ending).await;
             None
-        });
+        }));
     }
 
     /// Opens a channel of a scan, beside the person's.
@@ -239,6 +271,7 @@ impl Session<'_> {
     fn note(&mut self, done: Result<Option<Outcome>, tokio::task::JoinError>) -> Option<(EndReason, String)> {
         match done {
             Ok(Some(outcome)) => {
+                self.came_out = true;
                 self.exit_status = outcome.exit_status.or(self.exit_status);
                 match outcome.end {
                     End::HostLost => Some((EndReason::HostLost, String::new())),
@@ -260,6 +293,7 @@ impl Session<'_> {
 
     /// Ends every channel, tells the person why where somebody is left to be told, and says goodbye to the host.
     async fn end(&mut self, reason: &EndReason, text: &str) {
+        self.parting.send_replace(Some(text.to_owned()));
         if !matches!(reason, EndReason::ClientClosed | EndReason::ClientLost) {
             self.ending.send_replace(Some(text.to_owned()));
             let _ = tokio::time::timeout(FAREWELL, async {
@@ -269,6 +303,9 @@ impl Session<'_> {
             })
             .await;
         }
+        // A client that left first takes them along; what became of each stands in the log before the end of the session does.
+        self.closing.close();
+        let _ = tokio::time::timeout(FAREWELL, self.closing.wait()).await;
         // Outcomes that came in with the client's goodbye.
         while let Some(done) = self.channels.try_join_next() {
             let _ = self.note(done);
@@ -278,6 +315,18 @@ impl Session<'_> {
         self.scribes.close();
         let _ = tokio::time::timeout(FAREWELL, self.scribes.wait()).await;
         self.connection.close().await;
+    }
+}
+
+/// Opens a session channel on the host; `Err`: the host's reason, and a sentence. `told`: the client was told that it has the channel,
+/// so that it is told as well when the session ends first. One that is `alone` waits for a limited time: nobody else hears its person.
+async fn opens(connection: &Connection, pump: &Pump, told: bool) -> Result<HostChannel, (ChannelOpenFailure, String)> {
+    let failed = |why: &str| Err((ChannelOpenFailure::ConnectFailed, why.to_owned()));
+    let mut ending = pump.ending.clone();
+    tokio::select! {
+        opened = connection.open_session() => opened.map_err(|reason| (reason, "the host opens no channel".to_owned())),
+        Ok(sentence) = ending.wait_for(Option::is_some), if told => failed(sentence.as_deref().unwrap_or_default()),
+        () = tokio::time::sleep(OPENING), if pump.alone => failed("the host does not answer that a shell is wanted there"),
     }
 }
 

@@ -8,6 +8,7 @@ use russh::{Disconnect, server};
 use tokio::sync::{mpsc, watch};
 
 use super::arrears::Arrears;
+use super::chosen::Chosen;
 use super::forward::{one_line, prohibited};
 use super::gate::{Barred, Gates};
 use super::hall::{Arrival, Hall};
@@ -16,6 +17,7 @@ use super::learn;
 use super::live::{self, Ended};
 use super::registry::{Entrance, Registry};
 use super::remote::Request;
+use super::unlock::Comer;
 use crate::audit::Log;
 use crate::authz::{Guard, Reach};
 use crate::clock::Clock;
@@ -68,6 +70,8 @@ pub struct Visit {
     pub host: Name,
     /// The credential, if one was named.
     pub credential: Option<Name>,
+    /// What the client named as the account on the host, if it came by a jump.
+    pub login: Option<String>,
     /// From where.
     pub client: SocketAddr,
     /// How the client calls the broker, for what is to be done.
@@ -82,6 +86,9 @@ pub struct Visit {
     pub notices: Option<Notices>,
     /// The person, where their agent is to open what they sealed before anything else.
     pub by_agent: Option<User>,
+    /// The channel on which they chose the host, and who they are: then the session is this channel's alone, and the client's
+    /// connection outlives it.
+    pub chosen: Option<(Chosen, User)>,
 }
 
 /// What was reached so far, so that an end at any moment is recorded as what it is.
@@ -125,6 +132,13 @@ pub(super) enum Halt {
     Agent(ssh_agent::Error),
     #[error("its turn to sign in came too late")]
     TooLate,
+    #[error("they did not want to wait any longer")]
+    GaveUp,
+    #[error("your sealed credentials were not opened")]
+    NotOpened,
+    /// A one-time code was wanted, and none that is right was given.
+    #[error("{0}")]
+    NoCode(&'static str),
     /// It ended at a jump host on the way.
     #[error("via {hop}: {halt}")]
     Hop { hop: Name, halt: Box<Halt> },
@@ -133,7 +147,8 @@ pub(super) enum Halt {
 impl Halt {
     pub(super) fn end_reason(&self) -> EndReason {
         match self {
-            Self::Custody(_) | Self::Agent(_) => EndReason::Broker,
+            Self::Custody(_) | Self::Agent(_) | Self::NotOpened | Self::NoCode(_) => EndReason::Broker,
+            Self::GaveUp => EndReason::ClientClosed,
             Self::Target(e) => e.end_reason(),
             Self::Left(why) | Self::Told(why) => *why,
             Self::Barred => EndReason::Refused,
@@ -160,7 +175,8 @@ impl Halt {
             Self::Agent(e) => (e.to_string(), e.hint()),
             Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
             Self::Hop { hop, halt } => return format!("{host} via {hop}: {}", halt.sentence(hop, session, calling)),
-            Self::Left(_) | Self::Told(_) | Self::Barred | Self::TooLate => (self.to_string(), None),
+            Self::Left(_) | Self::Told(_) | Self::Barred | Self::TooLate | Self::GaveUp | Self::NoCode(_) => (self.to_string(), None),
+            Self::NotOpened => (self.to_string(), Some("open them: keyward unlock".to_owned())),
         };
         match hint {
             Some(hint) => format!("{text}\nhint: {}", calling.pastable(&hint)),
@@ -186,30 +202,53 @@ pub async fn open(rooms: Rooms, visit: Visit) {
 }
 
 async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
-    let Visit { user, user_name, key, workspace, host, credential, client, calling, arrivals, handle, asked: asks, notices, by_agent } =
-        visit;
+    let Visit {
+        user,
+        user_name,
+        key,
+        workspace,
+        host,
+        credential,
+        client,
+        calling,
+        arrivals,
+        handle,
+        asked: asks,
+        notices,
+        by_agent,
+        chosen,
+        login,
+    } = visit;
     let asked = Asked { user, key: Some(key.clone()), needs: None, workspace, host: host.clone(), credential, session: id, client };
     let mut hall = Hall::new(arrivals);
+    let (mut way_back, person) = chosen.map(|(chosen, person)| (hall.seats(chosen), person)).unzip();
     // Listened to before the decision: what is withdrawn while the host is dialled counts as soon as it lives.
     let mut bell = rooms.guard.listen();
     let began = rooms.clock.now();
     // Not raced with the client's leaving: a permit that is being witnessed gets its end recorded, too.
-    let opened = match &by_agent {
-        Some(person) => super::unlock::by_agent(&rooms, &mut hall, &handle, person, client).await,
-        None => Ok(()),
+    let vouched = match (&by_agent, person) {
+        (Some(person), _) => super::unlock::by_agent(&rooms, &mut hall, &handle, person, client).await.map(|()| key),
+        (None, Some(user)) => super::chosen::opens(&rooms, &mut hall, &handle, Comer::of(user, &asked)).await,
+        (None, None) => Ok(key),
     };
-    let warranted = match opened {
-        Ok(()) => rooms.custody.warrant(asked).await.map_err(Halt::from),
+    let warranted = match vouched {
+        Ok(key) => {
+            let asked = Asked { key: Some(key.clone()), ..asked };
+            let warrant = super::jump::warrant(&rooms, &user_name, asked, login.as_deref()).await;
+            warrant.map(|warrant| (warrant, key)).map_err(Halt::from)
+        }
         Err(halt) => Err(halt),
     };
-    let warrant = match warranted {
-        Ok(warrant) => warrant,
+    let (warrant, key) = match warranted {
+        Ok(warranted) => warranted,
         Err(halt) => {
-            drop(asks);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
-            let goodbye = tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
+            if let Some(way_back) = way_back {
+                return way_back.give(hall, &halt, (&host, id, &calling));
+            }
+            let (goodbye, unanswered) = tell(&mut hall, asks, &halt.sentence(&host, id, &calling)).await;
             let _ = handle.disconnect(Disconnect::ByApplication, goodbye, "en".to_owned()).await;
-            return;
+            return refuse_after(unanswered, &mut hall).await;
         }
     };
     note(&progress, |p| p.permitted = Some((warrant.user.clone(), warrant.host.clone(), warrant.credential.clone())));
@@ -228,7 +267,7 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let outcome = tokio::select! {
         outcome = journey(&rooms, warrant, prompts, &progress, None) => outcome,
         // The journey is dropped where it stands, and with it whatever it held.
-        left = hall.keep(&mut questions) => Err(Halt::Left(left)),
+        stopped = hall.keep(&mut questions) => Err(stopped),
         why = place.told_to_end() => Err(Halt::Told(why)),
     };
     let stands_on = |o: &Opened| StandsOn { session: id, user, key: Some(key), host: o.host.id, hops: o.hops.clone(), client, began };
@@ -239,12 +278,20 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
         }
         Err(halt) => Err(halt),
     };
-    let mut goodbye = GOODBYE.to_owned();
+    let (mut goodbye, mut unanswered) = (GOODBYE.to_owned(), None);
     match outcome {
         Ok((stands_on, opened)) => {
             let ended = live::live(&rooms, id, stands_on, opened, notices, (handle.clone(), asks), &mut hall, &mut place, bell).await;
-            let (text, reason) = (ended.text.clone(), ended.reason);
+            let (text, reason, came_out) = (ended.text.clone(), ended.reason, ended.came_out);
             record_end(&rooms, id, &progress, EventName::SessionEnded, ended, &text).await;
+            if let Some(way_back) = way_back.take() {
+                // Only now: whoever waits for the session's end finds it recorded.
+                drop(place);
+                if !came_out {
+                    way_back.ends(&handle).await;
+                }
+                return;
+            }
             if !matches!(reason, EndReason::ClientClosed | EndReason::ClientLost) {
                 // Its channels were told why. A goodbye at once would overtake what the client has yet to print.
                 gone(&mut hall, FAREWELL).await;
@@ -252,18 +299,30 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
             }
         }
         Err(halt) => {
-            drop(asks);
             tracing::info!(target: "keyward::sessions", session = %id, user = %user_name, host = %host, "not connected: {halt}");
             close_lease(&rooms, id, &progress, &halt.to_string()).await;
             record_end(&rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &halt.to_string()).await;
+            if let Some(way_back) = way_back.take() {
+                drop(place);
+                return way_back.give(hall, &halt, (&host, id, &calling));
+            }
             if !matches!(halt, Halt::Left(_)) {
-                goodbye = tell(&mut hall, &halt.sentence(&host, id, &calling)).await;
+                (goodbye, unanswered) = tell(&mut hall, asks, &halt.sentence(&host, id, &calling)).await;
             }
         }
     }
     // Only now: whoever waits for the session's end finds it recorded.
     drop(place);
     let _ = handle.disconnect(Disconnect::ByApplication, goodbye, "en".to_owned()).await;
+    refuse_after(unanswered, &mut hall).await;
+}
+
+/// Refuses requests once the client has its goodbye: one that hears first that a port is refused may leave without the reason.
+async fn refuse_after(unanswered: Option<mpsc::Receiver<Request>>, hall: &mut Hall) {
+    if let Some(unanswered) = unanswered {
+        gone(hall, FAREWELL).await;
+        drop(unanswered);
+    }
 }
 
 /// What was withdrawn or narrowed while the host was dialled counts before anything is started there.
@@ -452,14 +511,18 @@ pub(super) async fn record_end(rooms: &Rooms, session: SessionId, progress: &Sha
 }
 
 /// Tells the person on every channel that waits, or on the first that comes. What is left to say with the goodbye: the sentence, if
-/// none came (`ssh -N`).
-async fn tell(hall: &mut Hall, sentence: &str) -> String {
+/// no session channel came (`ssh -N`). Of such a client the requests are given back, to be dropped after the goodbye: one that hears
+/// that a port is refused may leave at once, and would never learn why.
+async fn tell(hall: &mut Hall, asks: mpsc::Receiver<Request>, sentence: &str) -> (String, Option<mpsc::Receiver<Request>>) {
+    let goodbye = || format!("keyward: {}", one_line(sentence));
     if hall.waiting.is_empty() {
         match tokio::time::timeout(TELLING, hall.next()).await {
             Ok(Ok(first)) => hall.waiting.push(first),
-            Ok(Err(_)) | Err(_) => return format!("keyward: {}", one_line(sentence)),
+            Ok(Err(_)) | Err(_) => return (goodbye(), Some(asks)),
         }
     }
+    let forwards_alone = hall.waiting.iter().all(|waiting| waiting.forward.is_some());
+    let asks = forwards_alone.then_some(asks);
     for waiting in hall.waiting.drain(..) {
         if let Some(reply) = waiting.reply {
             if waiting.forward.is_some() {
@@ -468,11 +531,11 @@ async fn tell(hall: &mut Hall, sentence: &str) -> String {
             }
             reply.accept().await;
         }
-        relay::say(waiting.channel, waiting.held, sentence).await;
+        relay::say(waiting.channel, waiting.held, sentence, waiting.seat.closed()).await;
     }
     // The client reads the sentence and leaves; if it does not, it is shown the door.
     gone(hall, TELLING).await;
-    GOODBYE.to_owned()
+    (if forwards_alone { goodbye() } else { GOODBYE.to_owned() }, asks)
 }
 
 /// Waits until the client has gone, at most for `limit`.

@@ -4,10 +4,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::{ChannelOpenFailure, client, server};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::listens::{Listens, Wish};
@@ -26,6 +28,9 @@ const MOST_LISTENING: usize = 64;
 const MOST_OPEN: usize = 256;
 /// The longest request; the longest path of a socket and the longest name of a host are shorter.
 const MOST_BYTES: usize = 4096;
+/// How long a host has to say whether it listens. The client's requests are answered in their order (RFC 4254 §4), so behind one that is
+/// never answered its keepalives would wait, and it would take the broker for dead.
+const ANSWERS: Duration = Duration::from_secs(15);
 /// How many refusals are recorded for one session; a host that asks for more is not helped by more entries.
 const MOST_REFUSALS: usize = 64;
 
@@ -75,7 +80,17 @@ pub(super) struct Remote {
 }
 
 /// What the host answered; an error: it was not asked, since that could not be recorded.
-type Answer = (Wish, server::GlobalReplyHandle, Result<Option<Vec<u8>>, audit::Error>);
+type Answer = (Wish, server::GlobalReplyHandle, Result<Heard, audit::Error>);
+/// A host's answer that is still to come.
+type Late = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+
+/// What was heard of a host in time.
+enum Heard {
+    /// Its answer.
+    Answer(Option<Vec<u8>>),
+    /// Nothing.
+    Nothing(Late),
+}
 type UnderWay = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// One session's desk.
@@ -84,13 +99,15 @@ struct Desk {
     listening: Vec<Listens>,
     open: JoinSet<Result<(), audit::Error>>,
     refusals: usize,
+    /// To how many requests the host gave no answer in time.
+    unanswered: usize,
 }
 
 impl Remote {
     /// Serves until the session ends. An outcome ends it: it could not be recorded what happens.
     pub(super) async fn serve(self, comes: Comes) -> Option<Outcome> {
         let mut ending = self.ending.clone();
-        let mut desk = Desk { remote: self, listening: Vec::new(), open: JoinSet::new(), refusals: 0 };
+        let mut desk = Desk { remote: self, listening: Vec::new(), open: JoinSet::new(), refusals: 0, unanswered: 0 };
         let served = tokio::select! {
             served = desk.serve(comes) => served,
             _ = ending.wait_for(Option::is_some) => Ok(()),
@@ -151,7 +168,9 @@ impl Desk {
         let Some(wish) = Wish::read(&name, &data) else { return Ok(None) };
         let why = match &wish {
             _ if !self.remote.allows(Action::ForwardRemote) => "forward-remote is not granted here".to_owned(),
-            Wish::Listen(_) if self.listening.len() >= MOST_LISTENING => format!("a host listens on {MOST_LISTENING} at most"),
+            Wish::Listen(_) if self.listening.len().saturating_add(self.unanswered) >= MOST_LISTENING => {
+                format!("a host listens on {MOST_LISTENING} at most")
+            }
             _ => String::new(),
         };
         if !why.is_empty() {
@@ -166,7 +185,13 @@ impl Desk {
         let (log, connection) = (self.remote.log.clone(), Arc::clone(&self.remote.connection));
         Ok(Some(Box::pin(async move {
             let answer = match log.record(event).await {
-                Ok(_) => Ok(connection.ask(&name, &data).await),
+                Ok(_) => {
+                    let mut answer: Late = Box::pin(async move { connection.ask(&name, &data).await });
+                    Ok(match timeout(ANSWERS, &mut answer).await {
+                        Ok(answer) => Heard::Answer(answer),
+                        Err(_) => Heard::Nothing(answer),
+                    })
+                }
                 Err(error) => Err(error),
             };
             (wish, reply, answer)
@@ -175,7 +200,11 @@ impl Desk {
 
     /// The host has answered: the client hears it, and what the host opens from now on is judged by it.
     async fn answered(&mut self, (wish, reply, answer): Answer) -> Result<(), audit::Error> {
-        match (wish, answer?) {
+        let answer = match answer? {
+            Heard::Answer(answer) => answer,
+            Heard::Nothing(late) => return self.given_up(wish, reply, late).await,
+        };
+        match (wish, answer) {
             (Wish::Listen(listens), Some(told)) => {
                 // Of what a host may say here, only the port that it chose is anything to the client.
                 let told = told.get(..4).filter(|_| matches!(listens, Listens::Port { port: 0, .. })).unwrap_or_default();
@@ -201,6 +230,28 @@ impl Desk {
             }
             (Wish::Cancel(_), None) => Ok(()),
         }
+    }
+
+    /// The host has not answered in time: the client is refused. Should it listen after all, it is told not to.
+    async fn given_up(&mut self, wish: Wish, reply: server::GlobalReplyHandle, late: Late) -> Result<(), audit::Error> {
+        drop(reply);
+        self.unanswered = self.unanswered.saturating_add(1);
+        let Wish::Listen(listens) = wish else { return Ok(()) };
+        let event = self.remote.event(EventName::ForwardListening, listens.kind()).with("listen", &listens);
+        self.remote.record(event.failed("the host does not answer")).await?;
+        let (connection, mut ending) = (Arc::clone(&self.remote.connection), self.remote.ending.clone());
+        self.open.spawn(async move {
+            let told = tokio::select! {
+                told = late => told,
+                _ = ending.wait_for(Option::is_some) => None,
+            };
+            if let Some(told) = told {
+                let (name, data) = listens.chosen(told.get(..4).unwrap_or_default()).cancel();
+                connection.tell(name, &data).await;
+            }
+            Ok(())
+        });
+        Ok(())
     }
 
     /// Something changed in what is granted. What is open ends by itself.

@@ -62,6 +62,15 @@ pub fn is_granted(reach: &Reach, command: &[u8]) -> bool {
     reach.allows(Action::Propose) && (reach.allows_command(command) || reach.allows(Action::Shell))
 }
 
+/// Takes no more, and says of each that was handed over and not taken up that it has not begun. Dropped without a word it would
+/// count as cut, as if it might have done anything.
+pub(crate) async fn turn_away(mut runs: mpsc::Receiver<Run>) {
+    runs.close();
+    while let Some(run) = runs.recv().await {
+        let _ = run.end.send(RunEnd::NotBegun("the person's connection ended before it ran".to_owned()));
+    }
+}
+
 /// Runs it to its end.
 pub(super) async fn run(
     connection: &Connection,
@@ -91,7 +100,7 @@ pub(super) async fn run(
                 tokio::select! {
                     () = stop.cancelled() => "the agent went away or withdrew it",
                     () = withdrawn => "the grant was withdrawn",
-                    () = told => "the person's session ended",
+                    () = told => "the person's connection ended",
                     () = tokio::time::sleep(act.timeout) => "its time was over",
                 }
             };

@@ -30,8 +30,18 @@ pub struct Comer {
     pub host: Name,
     /// The credential, if one was named.
     pub credential: Option<Name>,
+    /// What the client named as the account on the host, if it came by a jump.
+    pub login: Option<String>,
     /// From where.
     pub client: SocketAddr,
+}
+
+impl Comer {
+    /// The person behind what is asked for, if a key signed them in.
+    pub(super) fn of(user: User, asked: &Asked) -> Self {
+        let Asked { key, workspace, host, credential, client, .. } = asked.clone();
+        Self { user, key: key.unwrap_or_default(), workspace, host, credential, login: None, client }
+    }
 }
 
 /// A connection that keeps its person's scope open while it lives.
@@ -59,9 +69,16 @@ pub fn visiting(rooms: &Rooms, user: UserId) -> Visiting {
 /// Whether this person has to open their scope before the connection can go on. What is not granted, unknown or not to be read is
 /// told later, by whoever decides.
 pub async fn asks_first(rooms: &Rooms, comer: &Comer) -> bool {
-    let Comer { user, key, workspace, host, credential, client } = comer.clone();
+    let Comer { user, key, workspace, host, credential, login, client } = comer.clone();
     let session = rooms.clock.fresh();
     let asked = Asked { user: user.id, key: Some(key), needs: None, workspace, host, credential, session, client };
+    let asked = match login {
+        Some(typed) => match rooms.custody.login_meant(&asked, &typed).await {
+            Ok(credential) => Asked { credential, ..asked },
+            Err(_) => return false,
+        },
+        None => asked,
+    };
     rooms.custody.asks_first(asked).await.unwrap_or(false)
 }
 
@@ -83,8 +100,13 @@ fn event(user: &User, client: SocketAddr) -> Event {
 
 /// Opens a person's scope with the agent that their client forwards. The first channel says whether it does; it waits like any other.
 pub(super) async fn by_agent(rooms: &Rooms, hall: &mut Hall, handle: &server::Handle, user: &User, client: SocketAddr) -> Result<(), Halt> {
-    let first = tokio::time::timeout(PATIENCE, hall.next()).await.map_err(|_| Halt::Agent(ssh_agent::Error::NotForwarded))?;
-    let mut waiting = first.map_err(Halt::Left)?;
+    let mut waiting = match hall.waiting.pop() {
+        Some(waiting) => waiting,
+        None => {
+            let first = tokio::time::timeout(PATIENCE, hall.next()).await.map_err(|_| Halt::Agent(ssh_agent::Error::NotForwarded))?;
+            first.map_err(Halt::Left)?
+        }
+    };
     let forwards = tokio::time::timeout(PATIENCE, forwards(&mut waiting)).await.unwrap_or(false);
     let gone = waiting.held.gone;
     hall.waiting.push(waiting);

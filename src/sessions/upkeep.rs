@@ -333,6 +333,7 @@ where
         bytes_in: counters.bytes_in.load(Ordering::Relaxed),
         bytes_out: counters.bytes_out.load(Ordering::Relaxed),
         channels: u64::try_from(counters.channels_opened.load(Ordering::Relaxed)).unwrap_or(0),
+        came_out: false,
     };
     record_end(rooms, id, progress, EventName::SessionEnded, ended, text).await;
     done
@@ -352,7 +353,15 @@ impl Steps {
                 )
                 | Halt::Hop { .. } => StepName::Network,
                 Halt::Target(_) => StepName::HostKey,
-                Halt::Custody(_) | Halt::Agent(_) | Halt::Left(_) | Halt::Told(_) | Halt::Barred | Halt::TooLate => StepName::SignIn,
+                Halt::Custody(_)
+                | Halt::Agent(_)
+                | Halt::Left(_)
+                | Halt::Told(_)
+                | Halt::Barred
+                | Halt::TooLate
+                | Halt::GaveUp
+                | Halt::NotOpened
+                | Halt::NoCode(_) => StepName::SignIn,
             };
             if name == StepName::HostKey {
                 step(StepName::Network, Duration::ZERO, None);

@@ -12,6 +12,8 @@ use super::seen::{Act, End, Seen, Side, Text, Unreadable};
 const OPEN_MAX: usize = 1024;
 /// The most requests that wait for their answers: some clients ask for all of a large file before they read an answer.
 const ASKED_MAX: usize = 131_072;
+/// The most bytes of the paths and handles of what is open.
+const HELD_MAX: usize = 1024 * 1024;
 /// The most bytes of paths in requests that wait for their answers.
 const TEXTS_MAX: usize = 4 * 1024 * 1024;
 
@@ -24,6 +26,8 @@ pub struct Tap {
     asked: HashMap<u32, Asked>,
     texts: usize,
     handles: HashMap<Vec<u8>, u32>,
+    /// The bytes of the paths and handles of what is open.
+    held: usize,
     pub(super) open: HashMap<u32, Open>,
     serial: u32,
     /// Whose content passes now, in each direction.
@@ -101,6 +105,13 @@ pub(super) struct Open {
     pub(super) written: Flow,
     /// The size that it was cut to, or set to.
     pub(super) set_to: Option<u64>,
+    /// The length of its handle.
+    pub(super) handle: usize,
+}
+
+/// What something open counts for, in bytes: its path is the client's to choose, its handle the host's.
+fn weight(opening: &Opening, handle: usize) -> usize {
+    opening.path.len().saturating_add(handle)
 }
 
 pub(super) const READS: u32 = 1;
@@ -125,6 +136,7 @@ impl Tap {
             asked: HashMap::new(),
             texts: 0,
             handles: HashMap::new(),
+            held: 0,
             open: HashMap::new(),
             serial: 0,
             writes: None,
@@ -265,16 +277,18 @@ impl Tap {
         if let Some(old) = self.handles.remove(handle) {
             self.closed(old, End::Unseen);
         }
-        if self.open.len() >= OPEN_MAX {
-            return Err(format!("more than {OPEN_MAX} files are open at once"));
+        let weight = weight(&opening, handle.len());
+        if self.open.len() >= OPEN_MAX || self.held.saturating_add(weight) > HELD_MAX {
+            return Err(format!("more than {OPEN_MAX} files are open at once, or their paths are too long"));
         }
+        self.held = self.held.saturating_add(weight);
         if opening.flags.is_none() {
             self.seen
                 .push(Seen { took: self.now.saturating_sub(opening.since), ..Seen::new(Act::Listed, opening.path.clone(), End::Done) });
         }
         self.serial = self.serial.wrapping_add(1);
         self.handles.insert(handle.to_vec(), self.serial);
-        let mut open = Open { opening, read: Flow::default(), written: Flow::default(), set_to: None };
+        let mut open = Open { opening, read: Flow::default(), written: Flow::default(), set_to: None, handle: handle.len() };
         let flags = open.opening.flags.unwrap_or(0);
         if flags & (TRUNCATES | EXCLUSIVE) != 0 {
             open.set_to = Some(0);
@@ -310,8 +324,9 @@ impl Tap {
     /// A file or directory was closed, or is not followed any more.
     pub(super) fn closed(&mut self, file: u32, end: End) {
         let Some(open) = self.open.remove(&file) else { return };
+        let Open { opening, read, written, set_to, handle } = open;
         self.handles.retain(|_, serial| *serial != file);
-        let Open { opening, read, written, set_to } = open;
+        self.held = self.held.saturating_sub(weight(&opening, handle));
         let Some(flags) = opening.flags else { return };
         let took = self.now.saturating_sub(opening.since);
         let came_out = |flow: &Flow| match (&end, &flow.failure) {

@@ -73,6 +73,14 @@ impl Line {
         }
     }
 
+    /// The list of patterns as it stands there; `None`: a hashed name.
+    pub fn patterns(&self) -> Option<&str> {
+        match &self.names {
+            Names::Hashed { .. } => None,
+            Names::Listed(list) => Some(list),
+        }
+    }
+
     /// Whether its names are hashed: they can be tried, not read.
     pub fn is_hashed(&self) -> bool {
         matches!(self.names, Names::Hashed { .. })

@@ -8,6 +8,8 @@ use super::Error;
 use crate::model::{Grant, GrantId, Name, Subject};
 
 const COLUMNS: &str = "id, workspace, subject, hosts, allow, commands, source, until, daily, max_session, created_at, created_by";
+/// Whether a grant wants the second factor: a table of its own, so that the seal of a database from before still holds.
+const FACTOR: &str = "EXISTS(SELECT 1 FROM grant_factors f WHERE f.id = grants.id)";
 
 fn subject_text(s: &Subject) -> String {
     match s {
@@ -41,6 +43,7 @@ fn grant(r: &Row<'_>) -> rusqlite::Result<Option<Grant>> {
             until: r.get(7).ok()?,
             between: daily.as_deref().map(str::parse).transpose().ok()?,
             max_session: max.map(|s| u64::try_from(s).map(Duration::from_secs)).transpose().ok()?,
+            second_factor: r.get(12).ok()?,
             created_at: r.get(10).ok()?,
             created_by: r.get(11).ok()?,
         })
@@ -76,6 +79,9 @@ pub fn insert(c: &Connection, g: &Grant) -> Result<(), Error> {
             g.created_by
         ],
     )?;
+    if g.second_factor {
+        c.execute("INSERT INTO grant_factors(id) VALUES(?1)", [g.id])?;
+    }
     Ok(())
 }
 
@@ -84,7 +90,7 @@ pub fn insert(c: &Connection, g: &Grant) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Malformed`].
 pub fn all(c: &Connection, workspace: &Name) -> Result<Vec<Grant>, Error> {
-    let mut s = c.prepare_cached(&format!("SELECT {COLUMNS} FROM grants WHERE workspace = ?1 ORDER BY id"))?;
+    let mut s = c.prepare_cached(&format!("SELECT {COLUMNS}, {FACTOR} FROM grants WHERE workspace = ?1 ORDER BY id"))?;
     s.query_map([workspace], grant)?.map(|g| whole(g?)).collect()
 }
 
@@ -93,7 +99,7 @@ pub fn all(c: &Connection, workspace: &Name) -> Result<Vec<Grant>, Error> {
 /// # Errors
 /// [`Error::Malformed`].
 pub fn by_id(c: &Connection, id: GrantId) -> Result<Option<Grant>, Error> {
-    let found = c.prepare_cached(&format!("SELECT {COLUMNS} FROM grants WHERE id = ?1"))?.query_row([id], grant).optional()?;
+    let found = c.prepare_cached(&format!("SELECT {COLUMNS}, {FACTOR} FROM grants WHERE id = ?1"))?.query_row([id], grant).optional()?;
     found.map(whole).transpose()
 }
 

@@ -19,6 +19,7 @@ pub mod proposals;
 pub mod rotations;
 pub mod scans;
 mod schema;
+pub mod second_factors;
 pub mod secret_ages;
 pub mod session_files;
 pub mod sessions;

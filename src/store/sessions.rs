@@ -1,10 +1,15 @@
 //! Rows of sessions. Names are kept beside ids: a session outlives the host and the person it is about.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
 use crate::clock::Time;
-use crate::model::{CredentialId, EndReason, Name, Scope, Session, SessionId, UserId};
+use crate::model::{CredentialId, EndReason, HostId, Name, Scope, Session, SessionId, UserId};
+
+/// How many sessions are looked at for when somebody was where.
+const LOOKED_AT: u32 = 20_000;
 
 /// A session with the names it was opened under.
 #[derive(Clone, Debug)]
@@ -109,6 +114,15 @@ pub fn list(c: &Connection, workspace: Option<&Name>, of: Option<UserId>, live: 
 /// What SQLite says.
 pub fn by_id(c: &Connection, id: SessionId) -> Result<Option<SessionRow>, Error> {
     Ok(c.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1"))?.query_row([id], session).optional()?)
+}
+
+/// When a person last opened a session on each host, as far as the broker's newest sessions tell.
+///
+/// # Errors
+/// What SQLite says.
+pub fn last_of(c: &Connection, user: UserId) -> Result<BTreeMap<HostId, Time>, Error> {
+    let sql = "SELECT host, max(started_at) FROM (SELECT host, user, started_at FROM sessions ORDER BY id DESC LIMIT ?2) WHERE user = ?1 GROUP BY host";
+    Ok(c.prepare_cached(sql)?.query_map(params![user, LOOKED_AT], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?)
 }
 
 /// The living sessions that a credential opened.

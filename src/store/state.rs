@@ -39,6 +39,9 @@ const SEALED: &[(&str, &str)] = &[
     ("user_ca_revocations", "ca, kind, what"),
     ("host_cas", "workspace, name"),
     ("host_ways", "host"),
+    ("second_factors", "user, stage"),
+    ("recovery_codes", "user, hash"),
+    ("grant_factors", "id"),
 ];
 
 /// How many of [`SEALED`] count also while they are empty. Tables that came later do not: so the seal of a database from

@@ -276,10 +276,13 @@ pub fn may_vouch(c: &Connection, ca: &UserCa, user: &User, key: &str, certified:
 /// What the store says.
 pub fn still(c: &Connection, id: UserId, key: &str) -> Result<Option<(User, Terms)>, Error> {
     let Ok(vouch) = key.parse::<Vouch>() else { return Ok(None) };
+    let second = super::second_factors::standing(c, id, vouch.second)?;
     let Some(certified) = vouch.certificate else {
-        return Ok(users::by_fingerprint(c, &vouch.key)?.filter(|user| user.id == id).map(|user| (user, Terms::default())));
+        let found = users::by_fingerprint(c, &vouch.key)?.filter(|user| user.id == id);
+        return Ok(found.map(|user| (user, Terms { second, ..Terms::default() })));
     };
     let Some(ca) = by_fingerprint(c, &certified.ca)? else { return Ok(None) };
     let Some(user) = person_of(c, &ca, &certified.principal)?.filter(|user| user.id == id) else { return Ok(None) };
-    Ok(may_vouch(c, &ca, &user, &vouch.key, &certified)?.is_ok().then_some((user, certified.terms)))
+    let terms = Terms { second, ..certified.terms.clone() };
+    Ok(may_vouch(c, &ca, &user, &vouch.key, &certified)?.is_ok().then_some((user, terms)))
 }

@@ -9,6 +9,7 @@ use russh::client;
 use russh::keys::PublicKey;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::certificate::is_taken;
 use super::error::ProvenKey;
@@ -22,6 +23,8 @@ pub struct Announced {
     pub(super) keys: oneshot::Receiver<Vec<PublicKey>>,
     pub(super) handle: Weak<client::Handle<HostHandler>>,
     pub(super) limit: Duration,
+    /// Cancelled when the connection is closed or nobody's any more.
+    pub(super) over: CancellationToken,
 }
 
 impl std::fmt::Debug for Announced {
@@ -54,8 +57,9 @@ impl Announced {
                 fresh.push(key);
             }
         }
-        // One limit for all of them: a host that answers none holds nothing up for long.
-        let _ = timeout(self.limit, async {
+        // One limit for all of them: a host that answers none holds nothing up for long, and nothing at all once its session is over.
+        let over = self.over.clone();
+        let asking = async {
             for key in fresh {
                 let Some(handle) = self.handle.upgrade() else { return };
                 let shown = proven(&key);
@@ -69,8 +73,75 @@ impl Announced {
                     Err(e) => out.unproved.push((shown, e.to_string())),
                 }
             }
-        })
-        .await;
+        };
+        let _ = timeout(self.limit, over.run_until_cancelled(asking)).await;
         Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use russh::keys::PrivateKey;
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+    use russh::server::{self, GlobalReplyHandle};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::target::handler::{Seen, Trust};
+    use crate::target::opens::Doorbell;
+
+    /// A host that keeps every request to itself.
+    struct Silent(mpsc::UnboundedSender<GlobalReplyHandle>);
+
+    impl server::Handler for Silent {
+        type Error = russh::Error;
+
+        async fn auth_none(&mut self, _: &str) -> Result<server::Auth, Self::Error> {
+            Ok(server::Auth::Accept)
+        }
+
+        async fn global_request_later(
+            &mut self,
+            _: &str,
+            _: &[u8],
+            reply: GlobalReplyHandle,
+            _: &mut server::Session,
+        ) -> Result<Option<GlobalReplyHandle>, Self::Error> {
+            let _ = self.0.send(reply);
+            Ok(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_proves_nothing_keeps_no_connection_longer_than_its_session() {
+        let key = |seed: u8| PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]));
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (kept, mut asked) = mpsc::unbounded_channel();
+        let config = Arc::new(server::Config { keys: vec![key(1)], ..server::Config::default() });
+        let (name, door) = ("web-1".to_owned(), Doorbell::new().0);
+        let handler = HostHandler { trust: Trust::FirstUse, seen: Seen::default(), name, now: 0, announced: None, door };
+        let (host, handle) = tokio::join!(
+            server::run_stream(config, far, Silent(kept)),
+            client::connect_stream(Arc::new(client::Config::default()), near, handler)
+        );
+        let (_host, mut handle) = (host.unwrap(), handle.unwrap());
+        assert!(handle.authenticate_none("somebody").await.unwrap().success());
+        let (handle, (tell, keys), over) = (Arc::new(handle), oneshot::channel(), CancellationToken::new());
+        let limit = Duration::from_secs(24 * 3600);
+        let announced = Announced { keys, handle: Arc::downgrade(&handle), limit, over: over.clone() };
+        tell.send(vec![key(2).public_key().clone()]).unwrap();
+        let session = async {
+            let _unanswered = asked.recv().await.unwrap();
+            assert_eq!(Arc::strong_count(&handle), 2, "it is asking");
+            over.cancel();
+            asked.recv().await
+        };
+        let found = tokio::select! {
+            found = announced.proved(&[]) => found.unwrap(),
+            _ = session => unreachable!("nothing more is asked"),
+        };
+        assert_eq!((found.proved.len(), Arc::strong_count(&handle)), (0, 1));
     }
 }

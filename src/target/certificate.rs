@@ -15,7 +15,7 @@ const RSA_BITS: u32 = 2048;
 pub(super) fn judge(certificate: &Certificate, pins: &[String], host: &str, now: u64) -> Result<String, String> {
     let authority = certificate.signature_key().fingerprint(HashAlg::Sha256);
     let pin = authority_pin(&authority.to_string());
-    if !pins.contains(&pin) {
+    if !is_by_one_of(certificate, pins) {
         return Err(format!("its certificate is signed by {authority}, which is no CA of this host"));
     }
     if certificate.cert_type() != CertType::Host {
@@ -48,6 +48,11 @@ pub(super) fn judge(certificate: &Certificate, pins: &[String], host: &str, now:
         return Err("the key in its certificate is of a kind that is not accepted".to_owned());
     }
     Ok(pin)
+}
+
+/// Whether the authority that a certificate names is among these fingerprints; whether it signed it is [`judge`]'s to say.
+pub(super) fn is_by_one_of(certificate: &Certificate, pins: &[String]) -> bool {
+    pins.contains(&authority_pin(&certificate.signature_key().fingerprint(HashAlg::Sha256).to_string()))
 }
 
 /// Whether a host's key of this kind and size is accepted.

@@ -6,6 +6,7 @@ use russh::{Channel, ChannelOpenFailure, Disconnect, client};
 
 use super::announced::Announced;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::error::ProvenKey;
 use super::handler::HostHandler;
@@ -30,6 +31,14 @@ pub struct Connection {
     /// The connection to the jump host that this one goes through. Nobody else uses it, and it ends with this one.
     pub(super) jump: Option<Box<Connection>>,
     pub(super) opens: Option<mpsc::Receiver<AtDoor>>,
+    /// Cancelled when it is closed: what is still asked of the host beside the session ends then.
+    pub(super) over: CancellationToken,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
 }
 
 impl std::fmt::Debug for Connection {
@@ -129,6 +138,7 @@ impl Connection {
     pub async fn close(&self) {
         let mut at = Some(self);
         while let Some(connection) = at {
+            connection.over.cancel();
             let _ = connection.handle.disconnect(Disconnect::ByApplication, "closed by the broker", "en").await;
             at = connection.jump.as_deref();
         }

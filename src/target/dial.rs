@@ -70,7 +70,32 @@ impl Dialed {
 /// # Errors
 /// [`Error::Unreachable`], [`Error::Beyond`], [`Error::TimedOut`], [`Error::Negotiation`], [`Error::TooOld`], [`Error::NotPinned`],
 /// [`Error::KeyChanged`], [`Error::Uncertified`].
-pub async fn dial(config: &Config, host: &Host, jump: Option<Connection>, now: u64) -> Result<Dialed, Error> {
+pub async fn dial(config: &Config, host: &Host, mut jump: Option<Connection>, now: u64) -> Result<Dialed, Error> {
+    let authorities = host.host_keys.iter().filter(|k| k.is_authority()).count();
+    match meet(config, host, &mut jump, now, authorities > 0).await {
+        // Its certificate is by an authority that says nothing here, good or bad: what is pinned of its own keys may still prove it. One
+        // that an authority of this host signed and that does not count stays refused.
+        Err(Unmet { strange: true, .. }) if authorities < host.host_keys.len() => meet(config, host, &mut jump, now, false).await,
+        met => met,
+    }
+    .map_err(|unmet| unmet.error)
+}
+
+/// Why a host was not met.
+struct Unmet {
+    error: Error,
+    /// It showed a certificate of an authority that was not named for it.
+    strange: bool,
+}
+
+impl From<Error> for Unmet {
+    fn from(error: Error) -> Self {
+        Self { error, strange: false }
+    }
+}
+
+/// One connection to it. `certified`: it is asked for certificates before bare keys.
+async fn meet(config: &Config, host: &Host, jump: &mut Option<Connection>, now: u64, certified: bool) -> Result<Dialed, Unmet> {
     let pins: Vec<String> = host.host_keys.iter().map(|k| k.fingerprint.clone()).collect();
     let kinds: Vec<Algorithm> =
         host.host_keys.iter().filter_map(|k| PublicKey::from_openssh(&k.public_key).ok()).map(|k| k.algorithm()).collect();
@@ -88,12 +113,12 @@ pub async fn dial(config: &Config, host: &Host, jump: Option<Connection>, now: u
     let (door, opens) = Doorbell::new();
     let handler = HostHandler { trust, seen: seen.clone(), name: host.address.host.clone(), now, announced: Some(tell), door };
     let authorities = host.host_keys.iter().filter(|k| k.is_authority()).count();
-    let client = config.client(&kinds, None, &host.legacy, authorities > 0);
+    let client = config.client(&kinds, None, &host.legacy, certified);
     let exchange = client::connect_stream(client, Buffered::new(line), handler);
     let outcome = timeout(config.handshake_timeout, exchange).await;
     match (outcome, seen.get()) {
         (Ok(Ok(handle)), Some(key)) => {
-            let (address, config, jump) = (host.address.clone(), config.clone(), jump.map(Box::new));
+            let (address, config, jump) = (host.address.clone(), config.clone(), jump.take().map(Box::new));
             Ok(Dialed {
                 handle,
                 address,
@@ -109,16 +134,21 @@ pub async fn dial(config: &Config, host: &Host, jump: Option<Connection>, now: u
                 opens,
             })
         }
-        (Ok(Err(russh::Error::UnknownKey)), Some(presented)) if pins.is_empty() => Err(Error::NotPinned { presented }),
+        (Ok(Err(russh::Error::UnknownKey)), Some(presented)) if pins.is_empty() => Err(Error::NotPinned { presented }.into()),
         (Ok(Err(russh::Error::UnknownKey)), Some(presented)) if seen.uncertified().is_some() || authorities == pins.len() => {
-            let why = seen.uncertified().unwrap_or_else(|| "it has no certificate".to_owned());
-            Err(Error::Uncertified { presented, why })
+            let found = seen.uncertified();
+            let strange = found.as_ref().is_some_and(|found| found.strange);
+            let why = found.map_or_else(|| "it has no certificate".to_owned(), |found| found.why);
+            Err(Unmet { error: Error::Uncertified { presented, why }, strange })
         }
-        (Ok(Err(russh::Error::UnknownKey)), Some(presented)) => Err(Error::KeyChanged { presented, pinned: pins }),
-        (Ok(Err(e @ russh::Error::NoCommonAlgo { .. })), _) => Err(offers::why(config, host, jump.as_ref(), &e).await),
-        (Ok(Err(e)), _) => Err(Error::Negotiation { address: host.address.clone(), why: e.to_string() }),
-        (Ok(Ok(_)), None) => Err(Error::Negotiation { address: host.address.clone(), why: "no key was shown".to_owned() }),
-        (Err(_), _) => Err(Error::TimedOut { address: host.address.clone(), step: "key exchange", limit: config.handshake_timeout }),
+        (Ok(Err(russh::Error::UnknownKey)), Some(presented)) => Err(Error::KeyChanged { presented, pinned: pins }.into()),
+        (Ok(Err(e @ russh::Error::NoCommonAlgo { .. })), _) => Err(offers::why(config, host, jump.as_ref(), &e).await.into()),
+        (Ok(Err(e)), _) => Err(Error::Negotiation { address: host.address.clone(), why: e.to_string() }.into()),
+        (Ok(Ok(_)), None) => Err(Error::Negotiation { address: host.address.clone(), why: "no key was shown".to_owned() }.into()),
+        (Err(_), _) => {
+            let (address, limit) = (host.address.clone(), config.handshake_timeout);
+            Err(Error::TimedOut { address, step: "key exchange", limit }.into())
+        }
     }
 }
 

@@ -30,7 +30,16 @@ pub enum Trust {
 pub(super) struct Seen(Arc<Mutex<Option<Shown>>>, Arc<OnceLock<String>>);
 
 /// A key, and why the certificate around it does not count.
-type Shown = (ProvenKey, Option<String>);
+type Shown = (ProvenKey, Option<Uncounted>);
+
+/// A certificate that does not count.
+#[derive(Clone, Debug)]
+pub(super) struct Uncounted {
+    /// Why.
+    pub(super) why: String,
+    /// Whether its authority is nobody who was named for this host, so that it says nothing about the host, good or bad.
+    pub(super) strange: bool,
+}
 
 impl Seen {
     pub(super) fn get(&self) -> Option<ProvenKey> {
@@ -38,7 +47,7 @@ impl Seen {
     }
 
     /// Why the certificate that was shown does not count.
-    pub(super) fn uncertified(&self) -> Option<String> {
+    pub(super) fn uncertified(&self) -> Option<Uncounted> {
         self.0.lock().ok().and_then(|seen| seen.clone()).and_then(|(_, why)| why)
     }
 
@@ -88,7 +97,7 @@ impl client::Handler for HostHandler {
                         true
                     }
                     Err(words) => {
-                        why = Some(words);
+                        why = Some(Uncounted { why: words, strange: !certificate::is_by_one_of(found, pins) });
                         false
                     }
                 }

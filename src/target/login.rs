@@ -8,6 +8,7 @@ use russh::keys::{Algorithm, HashAlg};
 use russh::{MethodKind, MethodSet};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::announced::Announced;
 use super::connection::Connection;
@@ -35,9 +36,11 @@ impl Dialed {
         };
         let key = self.key().clone();
         let handle = Arc::new(self.handle);
-        let announced = Some(Announced { keys: self.announced, handle: Arc::downgrade(&handle), limit: self.config.login_timeout });
+        let over = CancellationToken::new();
+        let (weak, limit) = (Arc::downgrade(&handle), self.config.login_timeout);
+        let announced = Some(Announced { keys: self.announced, handle: weak, limit, over: over.clone() });
         let (host, algorithms, jump, opens) = (self.host, self.algorithms, self.jump, Some(self.opens));
-        Ok(Connection { handle, key, method, announced, host, algorithms, jump, opens })
+        Ok(Connection { handle, key, method, announced, host, algorithms, jump, opens, over })
     }
 
     async fn with_key(&mut self, login: &str, mut signer: Signer, prompts: &mpsc::Sender<Prompt>) -> Result<&'static str, Error> {

@@ -15,6 +15,7 @@ mod login;
 mod offers;
 mod opens;
 mod password;
+mod preamble;
 mod sudo;
 mod through;
 

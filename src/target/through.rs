@@ -13,10 +13,11 @@ use tokio_util::either::Either;
 use super::config::Config;
 use super::connection::Connection;
 use super::error::Error;
+use super::preamble::Preamble;
 use crate::model::{Address, printable};
 
-/// A stream to a host, however it is reached.
-pub(super) type Line = Either<TcpStream, ChannelStream<client::Msg>>;
+/// A stream to a host, however it is reached, from the host's version line on.
+pub(super) type Line = Preamble<Either<TcpStream, ChannelStream<client::Msg>>>;
 
 /// A stream with what is known of its ends.
 pub(super) struct Wire {
@@ -32,13 +33,13 @@ pub(super) async fn wire(config: &Config, address: &Address, jump: Option<&Conne
     let Some(jump) = jump else {
         let (stream, peer) = super::dial::connect(config, address).await?;
         let local = stream.local_addr().map_err(|error| Error::Unreachable { address: address.clone(), error })?.ip();
-        return Ok(Wire { line: Either::Left(stream), peer: Some(peer), local: Some(local) });
+        return Ok(Wire { line: Preamble::new(Either::Left(stream)), peer: Some(peer), local: Some(local) });
     };
     let beyond = |why: String| Error::Beyond { address: address.clone(), jump: jump.host().clone(), why };
     // The originator is where the forwarded connection comes from (RFC 4254 §7.2): the broker itself.
     let opening = jump.handle.channel_open_direct_tcpip(address.host.as_str(), u32::from(address.port), "127.0.0.1", 0);
     match timeout(config.connect_timeout, opening).await {
-        Ok(Ok(channel)) => Ok(Wire { line: Either::Right(channel.into_stream()), peer: None, local: None }),
+        Ok(Ok(channel)) => Ok(Wire { line: Preamble::new(Either::Right(channel.into_stream())), peer: None, local: None }),
         Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(beyond(words(&reason))),
         Ok(Err(e)) => Err(beyond(e.to_string())),
         Err(_) => Err(Error::TimedOut { address: address.clone(), step: "TCP connection", limit: config.connect_timeout }),

@@ -8,7 +8,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{constant_time, hkdf, hmac, rand};
 use zeroize::Zeroizing;
 
-use crate::model::{Authority, Credential, HostBinding, HostId, Scope};
+use crate::clock::Time;
+use crate::model::{Authority, Credential, HostBinding, HostId, Scope, UserId};
 
 /// Secret bytes inside the room: on the heap, of exact capacity, wiped.
 pub(super) type Bytes = Zeroizing<Vec<u8>>;
@@ -164,6 +165,11 @@ impl Place {
     /// The sudo password in `sudo_secrets`.
     pub(super) fn sudo(vault: &[u8; 16], of: &Credential) -> Self {
         Self::new("keyward/v1 sudo", vault).with(of.id.bytes()).numbered(of.version)
+    }
+
+    /// A second factor in `second_factors`: one person's, and none but the one that was made then.
+    pub(super) fn totp(vault: &[u8; 16], user: UserId, made_at: Time) -> Self {
+        Self::new("keyward/v1 totp", vault).with(user.bytes()).with(&made_at.millis().to_be_bytes())
     }
 
     /// The secret in `credentials`.

@@ -38,6 +38,9 @@ pub enum Tampering {
     /// A slot of a sealed scope does not open, or says what no slot says.
     #[error("a slot of a sealed scope does not open")]
     Slot,
+    /// A person's second factor does not open.
+    #[error("a person's second factor does not open")]
+    SecondFactor,
     /// The private key is not that of the row's public key.
     #[error("a credential's private and public key do not fit together")]
     PublicKey,

@@ -34,6 +34,7 @@ mod rotate;
 mod scope;
 mod sealing;
 mod slots;
+mod totp;
 mod traditional;
 mod wire;
 mod wrapped;
@@ -56,6 +57,7 @@ pub use next::{PasswordLease, Successor, Way};
 pub use personal::{Code, NewSlot, Unlocker};
 pub use rotate::Handover;
 pub use slots::{AgentFault, MAX_PASSPHRASE, MIN_PASSPHRASE, PassphraseFault};
+pub use totp::{NewFactor, RECOVERY_CODES, RecoveryCodes, Typed};
 pub use wrapped::Renewed;
 
 use crate::audit::{Audited, Signer as CheckpointSigner};

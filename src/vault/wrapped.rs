@@ -45,6 +45,13 @@ pub(super) const UNDER_ROOT: &[UnderRoot] = &[
             Ok(slots::place(vault, "slot", &slot))
         },
     },
+    UnderRoot {
+        table: "second_factors",
+        column: "wrapped",
+        key: &["user", "made_at"],
+        only: "true",
+        place: |vault, row| Ok(Place::totp(vault, row.get(0)?, row.get(1)?)),
+    },
 ];
 
 /// A column of a table whose blobs a scope's key wraps; `kek_version` of the same row says which version.

@@ -434,6 +434,7 @@ mod late {
             until: None,
             between: None,
             max_session: None,
+            second_factor: false,
             created_at: now,
             created_by: "alice".parse().unwrap(),
         };

@@ -202,7 +202,7 @@ fn a_credential_is_listed_without_its_secret() {
 }
 
 /// A host that asks for a one-time code after the password that the vault keeps.
-fn asking_for_a_code() -> (Scene, Fake) {
+pub(crate) fn asking_for_a_code() -> (Scene, Fake) {
     let scene = Scene::new();
     let fake = Fake::asking(&scene.place("asking"), Deed::AskCode);
     scene.broker.does_with(

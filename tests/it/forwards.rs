@@ -341,8 +341,11 @@ fn a_forward_waits_for_a_host_that_is_still_dialled() {
 fn without_a_host_there_is_nothing_to_go_through() {
     let scene = Scene::new();
     granted(&scene);
-    let outcome = run(scene.alice.ssh(&["-o", "LogLevel=INFO", "-l", "alice", "-W", "127.0.0.1:9", "through"]), "");
-    assert!(outcome.status != Some(0) && outcome.errors().contains("keyward: a connection leads through a host"), "{outcome:?}");
+    let outcome = run(scene.alice.ssh(&["-o", "LogLevel=INFO", "-l", "alice", "-W", "192.0.2.1:9", "through"]), "");
+    assert!(
+        outcome.status != Some(0) && outcome.errors().contains("keyward: a connection under your own name leads to a host"),
+        "{outcome:?}"
+    );
 }
 
 #[test]

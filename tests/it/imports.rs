@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::world::account::NAME;
 use crate::world::broker::{Settings, scan};
 use crate::world::keys::Key;
@@ -237,7 +239,7 @@ fn known_hosts_pins_what_is_missing_and_hosts_connect() {
 }
 
 #[test]
-fn a_pin_is_never_replaced_and_revoked_keys_are_told() {
+fn a_pin_is_never_replaced_and_one_that_the_file_revokes_goes() {
     let scene = scene();
     let broker = &scene.broker;
     broker.does(&["host", "add", "web-1", &scene.host.address(), "--host-key", &scene.host.host_key.public]);
@@ -249,17 +251,26 @@ fn a_pin_is_never_replaced_and_revoked_keys_are_told() {
         "{at} {other}\nnonsense\n@revoked {at} {own}\n@revoked * {other}\n127.0.0.2 {other}\n@cert-authority * {own}\nsomewhere {own}\n127.0.0.3 {own}\n"
     );
     let text = [text.as_bytes(), b"caf\xe9 x\n"].concat();
-    let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--yes"], text.clone()), 0);
-    assert!(errors.contains("no key is missing"), "{errors}");
-    assert!(errors.contains(&format!("line 3 revokes {}, which is PINNED for web-1", scene.host.host_key.fingerprint)), "{errors}");
-    assert!(errors.contains("line 2, 9") && errors.contains("certificate authorities"), "{errors}");
-    assert_eq!(broker.json(&["host", "show", "web-1"]), before);
-    assert!(broker.json(&["host", "show", "web-2"])["host_keys"].as_array().unwrap().is_empty(), "a revoked key is no pin");
     // Not revoked, but another than the pin.
     let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--yes"], format!("{at} {other}\n")), 0);
     assert!(errors.contains("is left:") && errors.contains("host trust web-1"), "{errors}");
     assert_eq!(broker.json(&["host", "show", "web-1"]), before);
     assert_eq!(events(&scene, "host.edited"), 0);
+    // What it would take away is shown first, and nothing is done without a word.
+    let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--dry-run"], text.clone()), 0);
+    let told = format!("line 3 revokes {}, which is PINNED for web-1: that pin would be taken away", scene.host.host_key.fingerprint);
+    assert!(errors.contains(&told), "{errors}");
+    assert_eq!(broker.json(&["host", "show", "web-1"]), before);
+    let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--yes"], text.clone()), 0);
+    assert!(errors.contains("done: take away 1 pin that the file revokes") && errors.contains("that pin was taken away"), "{errors}");
+    assert!(errors.contains("line 2, 9"), "{errors}");
+    for host in ["web-1", "web-2"] {
+        assert!(broker.json(&["host", "show", host])["host_keys"].as_array().unwrap().is_empty(), "a revoked key is no pin");
+    }
+    assert!(broker.json(&["host-ca", "list"]).as_array().unwrap().is_empty(), "a revoked key is no authority");
+    // Again there is nothing to do, and the line is not forgotten.
+    let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--yes"], format!("@revoked {at} {own}\n")), 0);
+    assert!(errors.contains("no key is missing") && errors.contains("line 1: revoked are keys by which no host is known here"), "{errors}");
     // Hosts are added where that is wanted, under names that are free.
     let view = broker.json(&["import", "known-hosts", "-", "--add-hosts", "--dry-run"]);
     assert_eq!(view["steps"].as_array().unwrap().len(), 0);
@@ -286,4 +297,74 @@ fn over_ssh_the_same_verb_has_the_same_rights() {
     assert_eq!(events(&scene, "host.key_pinned"), 1);
     let long = scene.owner.verb("root", "import known-hosts - --yes", vec![b'\n'; 1024 * 1024 + 1]);
     assert!(long.status == Some(1) && long.errors().contains("longer than"), "{long:?}");
+}
+
+#[test]
+fn authorities_come_over_as_they_were_shown_and_prove_hosts_from_then_on() {
+    let scene = scene();
+    let broker = &scene.broker;
+    let [ca, other, third] = ["ca", "other", "third"].map(|name| Key::new(scene.dir().join(name)));
+    broker.does(&["host", "add", "web-1", &scene.host.address()]);
+    let rsa = Key::make(scene.dir().join("short"), &["-t", "rsa", "-b", "1024"], "");
+    let text = format!(
+        "@cert-authority 127.0.0.* {} office\n@cert-authority *.example.com {}\n@cert-authority *.lab,!x.lab {}\n\
+         @cert-authority * {}\n@cert-authority |1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAAAAA= {}\n@cert-authority *.more {}\n@revoked * {}\n",
+        ca.public, other.public, other.public, rsa.public, ca.public, ca.public, third.public
+    );
+    let text = text + &format!("@cert-authority *.third {}\n", third.public);
+    let import = |more: &[&str], text: &str| {
+        let words = [&["import", "known-hosts", "-"], more].concat();
+        done(broker.verb_with(&words, text.to_owned()), 0)
+    };
+    // Shown, and nothing is stored.
+    let view: Value = serde_json::from_str(&import(&["--json"], &text).0).unwrap();
+    let seen: Vec<(Value, &str, &str, u64)> = view["authorities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| (a["lines"].clone(), a["hosts"].as_str().unwrap(), a["action"].as_str().unwrap(), a["covers"].as_u64().unwrap()))
+        .collect();
+    let lines = |lines: &[u64]| serde_json::json!(lines);
+    assert_eq!(
+        seen,
+        [
+            (lines(&[1, 6]), "127.0.0.*,*.more", "add", 1),
+            (lines(&[2]), "*.example.com", "add", 0),
+            (lines(&[3]), "*.lab,!x.lab", "not_taken", 0),
+            (lines(&[4]), "*", "not_taken", 0),
+            (lines(&[5]), "", "not_taken", 0),
+            (lines(&[8]), "*.third", "revoked", 0),
+        ]
+    );
+    assert!(broker.json(&["host-ca", "list"]).as_array().unwrap().is_empty());
+    let (table, errors) = import(&["--dry-run"], &text);
+    assert!(table.contains("HOST CA") && table.contains("127.0.0.*,*.more") && table.contains("trust"), "{table}");
+    assert!(errors.contains("line 5: the certificate authority is not taken: a hashed name cannot say for which hosts"), "{errors}");
+    // Agreed to.
+    let (_, errors) = import(&["--yes"], &text);
+    assert!(errors.contains("done: trust 2 host CAs"), "{errors}");
+    let named = |name: &str| broker.json(&["host-ca", "list"]).as_array().unwrap().iter().find(|c| c["name"] == name).cloned();
+    let first = named("127.0.0").unwrap();
+    assert_eq!((first["fingerprint"].as_str(), first["covers"].as_u64()), (Some(ca.fingerprint.as_str()), Some(1)));
+    assert!(named("example.com").is_some());
+    let pins = broker.json(&["host", "show", "web-1"])["host_keys"].clone();
+    assert_eq!(pins[0]["fingerprint"], format!("CA:{}", ca.fingerprint));
+    assert_eq!(events(&scene, "host_ca.added"), 2);
+    // Again: nothing to do. Other hosts for the same authority: a conflict, and nothing is widened.
+    let (_, errors) = import(&["--yes"], &format!("@cert-authority 127.0.0.*,*.more {}\n", ca.public));
+    assert!(errors.contains("no key is missing"), "{errors}");
+    let (_, errors) = import(&["--yes"], &format!("@cert-authority * {}\n", ca.public));
+    assert!(errors.contains("line 1: the host CA 127.0.0 is left: it is trusted for 127.0.0.*,*.more"), "{errors}");
+    assert_eq!(named("127.0.0").unwrap()["hosts"], "127.0.0.*,*.more");
+    // Revoked for some hosts it is told and left; for all that it vouches for, it goes.
+    let (_, errors) = import(&["--yes"], &format!("@revoked 192.0.2.1 {}\n", ca.public));
+    assert!(errors.contains("which is TRUSTED as the host CA 127.0.0") && errors.contains("host-ca remove 127.0.0"), "{errors}");
+    assert!(named("127.0.0").is_some());
+    let revokes = format!("@revoked * {}\n", ca.public);
+    let (table, _) = import(&["--dry-run"], &revokes);
+    assert!(table.contains("REVOKED, remove") && named("127.0.0").is_some(), "{table}");
+    let (_, errors) = import(&["--yes"], &revokes);
+    assert!(errors.contains("done: trust 1 host CA no more"), "{errors}");
+    assert!(named("127.0.0").is_none() && broker.json(&["host", "show", "web-1"])["host_keys"].as_array().unwrap().is_empty());
+    assert_eq!(events(&scene, "host_ca.removed"), 1);
 }

@@ -24,26 +24,90 @@ fn open(inbox: &Tmux) {
     inbox.until("runs for");
 }
 
-/// Presses `A` until the inbox asks: a moment after something came onto the screen it does not take it.
+/// Presses `A` until the inbox asks this: a moment after something came onto the screen it does not take it. Each key is seen to be
+/// answered before the next one is pressed, so that none is left over for the question.
 #[track_caller]
-fn asks(inbox: &Tmux) {
-    inbox.until_it("y: yes", |screen| {
-        if !screen.contains("y: yes") {
-            inbox.press(&["A"]);
+fn asks_this(inbox: &Tmux, question: &str) {
+    let too_quick = ["not yet:", "it is not whole on the screen yet"];
+    eventually(question, || {
+        inbox.press(&["A"]);
+        let screen = inbox.until_it(question, |screen| screen.contains(question) || too_quick.iter().any(|why| screen.contains(why)));
+        let asked = screen.contains(question);
+        if !asked {
+            // A key that changes nothing and has an answer of its own: the next `not yet` is a new one.
+            inbox.press(&["r"]);
+            inbox.until("what you have allowed");
         }
-        screen.contains("y: yes")
+        asked.then_some(())
     });
 }
 
-/// Answers the question that is open.
+/// Has the inbox ask for a yes.
+#[track_caller]
+fn asks(inbox: &Tmux) {
+    asks_this(inbox, "y: yes");
+}
+
+/// Says yes, once, to the question that is open: a paste answers nothing, and shows when the question can be answered.
+#[track_caller]
+fn says_yes(inbox: &Tmux) {
+    inbox.until_it("a paste approves nothing", |screen| {
+        let readable = screen.contains("a paste approves nothing");
+        if !readable {
+            inbox.pastes("y");
+        }
+        readable
+    });
+    inbox.press(&["y"]);
+}
+
+/// Says yes, and waits until it is approved.
 #[track_caller]
 fn yes(inbox: &Tmux) {
-    inbox.until_it("approved", |screen| {
-        if screen.contains("y: yes") {
-            inbox.press(&["y"]);
+    says_yes(inbox);
+    inbox.until_it("approved", |screen| screen.contains("approved") && !screen.contains("nothing was approved"));
+}
+
+/// How many rows are below the screen, as its header says; `None`: it does not say so, or is being drawn.
+fn below(screen: &str) -> Option<usize> {
+    let header = screen.lines().next()?;
+    match header.split_once(" more rows") {
+        Some((before, _)) => before.rsplit(' ').next()?.parse().ok(),
+        None => header.contains(" end ").then_some(0),
+    }
+}
+
+/// Reads on to the end, screen by screen: each was on the screen before the next one is asked for.
+#[track_caller]
+fn reads_to_its_end(inbox: &Tmux) {
+    const END: &str = "end of what would run";
+    let mut last = usize::MAX;
+    eventually(END, || {
+        let before = std::cell::Cell::new(None);
+        let screen = inbox.until_it("the next rows", |screen| {
+            // Drawn to its end: the next look finds the same.
+            let now = below(screen);
+            let steady = before.replace(now) == now;
+            screen.contains(END) || (steady && now.is_some_and(|now| now < last))
+        });
+        let there = screen.contains(END);
+        last = below(&screen).unwrap_or(0);
+        if !there && last > 0 {
+            inbox.press(&["PageDown"]);
+        } else {
+            inbox.until(END);
         }
-        screen.contains("approved")
+        there.then_some(())
     });
+}
+
+/// Goes back to the list, if it is not on the screen. Whatever was pressed before has been answered.
+#[track_caller]
+fn goes_back(inbox: &Tmux) {
+    if !inbox.screen().contains("waits for you") {
+        inbox.press(&["Escape"]);
+        inbox.until("waits for you");
+    }
 }
 
 #[test]
@@ -96,13 +160,7 @@ fn it_is_approved_only_after_its_end_was_on_the_screen() {
     inbox.press(&["A"]);
     let screen = inbox.until("not yet:");
     assert!(!screen.contains("y: yes"), "{screen}");
-    inbox.until_it("end of what would run", |screen| {
-        let there = screen.contains("end of what would run");
-        if !there {
-            inbox.press(&["PageDown"]);
-        }
-        there
-    });
+    reads_to_its_end(&inbox);
     asks(&inbox);
     yes(&inbox);
     let (status, out, errors) = proposed.end();
@@ -120,8 +178,12 @@ fn what_is_typed_ahead_or_pasted_approves_nothing() {
     // Before anything is on the screen, and once more when the list is there.
     inbox.types("\rAyAyAyAyapprove\r");
     inbox.until("helper");
-    inbox.press(&["Escape"]);
-    inbox.until("waits for you");
+    // Behind all that.
+    inbox.press(&["?"]);
+    inbox.until("any key goes back");
+    inbox.press(&["x"]);
+    inbox.until_it("no help", |screen| !screen.contains("any key goes back"));
+    goes_back(&inbox);
     inbox.types("\rAyAyAy");
     inbox.until("runs for");
     inbox.pastes("AyAy");
@@ -163,7 +225,7 @@ fn a_denial_with_its_reason_and_another_command_instead() {
     inbox.press(&["Escape"]);
     inbox.until("waits for you");
     let proposed = agent.proposes("echo the agent; exit 1");
-    inbox.until("1 waits");
+    inbox.until_it("the next one", |screen| screen.contains("1 waits") && screen.contains("echo the agent"));
     inbox.press(&["g"]);
     open(&inbox);
     inbox.press(&["e"]);
@@ -217,13 +279,7 @@ fn what_would_deceive_is_shown_and_needs_a_word() {
     assert!(screen.contains("│ echo ⟨\\u{202e}⟩gpj.exe ⟨\\x1b⟩]2;pwned⟨\\x07⟩⟨\\x1b⟩[2J⟨\\r⟩#"), "{screen}");
     assert!(screen.matches("! care:").count() >= 3, "{screen}");
     assert_ne!(inbox.knows("#{pane_title}"), "pwned");
-    inbox.until_it("the word", |screen| {
-        let there = screen.contains("type approve and Enter");
-        if !there {
-            inbox.press(&["A"]);
-        }
-        there
-    });
+    asks_this(&inbox, "type approve and Enter");
     inbox.types("y\r");
     inbox.until_it("nothing was approved", |screen| screen.contains("nothing was approved") || screen.contains("read the question first"));
     assert_eq!(scene.alice.waiting(1).len(), 1);
@@ -244,13 +300,7 @@ fn it_follows_the_window_and_works_on_a_small_one() {
     inbox.resize(40, 10);
     inbox.until("1 waits");
     open(&inbox);
-    inbox.until_it("the end", |screen| {
-        let there = screen.contains("end of what would run");
-        if !there {
-            inbox.press(&["PageDown"]);
-        }
-        there
-    });
+    reads_to_its_end(&inbox);
     asks(&inbox);
     yes(&inbox);
     assert_eq!(proposed.end().1, "small\n");
@@ -290,7 +340,7 @@ fn at_the_local_door_it_asks_for_a_signature_and_puts_the_terminal_back() {
         let words: Vec<String> =
             std::iter::once(KEYWARD.to_owned()).chain(here.get_args().map(|a| a.to_string_lossy().into_owned())).collect();
         shell.arg("-c").arg(format!(
-            "stty -a > {0}/before; {1}; stty -a > {0}/after; echo back; read -r line",
+            "stty -a > {0}/before; {1}; stty -a > {0}/after; echo the shell again; read -r line",
             scene.dir().display(),
             words.join(" ")
         ));
@@ -303,20 +353,27 @@ fn at_the_local_door_it_asks_for_a_signature_and_puts_the_terminal_back() {
     inbox.until("1 waits");
     open(&inbox);
     asks(&inbox);
-    inbox.press(&["y"]);
-    inbox.until_it("the desk's sentence", |screen| {
-        if screen.contains("y: yes") {
-            inbox.press(&["y"]);
-        }
-        screen.contains("at the local door no key of yours is shown")
-    });
+    says_yes(&inbox);
+    inbox.until("at the local door no key of yours is shown");
     inbox.press(&["s"]);
     inbox.until("needs your ssh agent");
     inbox.press(&["q"]);
-    inbox.until("back");
+    inbox.until("the shell again");
     assert_eq!(inbox.knows("#{alternate_on} #{cursor_flag}"), "0 1");
     let settings = |name: &str| std::fs::read_to_string(scene.dir().join(name)).unwrap();
     assert_eq!(settings("before"), settings("after"));
+}
+
+/// Opens what waits, from wherever the inbox is: its list may still show the one before.
+#[track_caller]
+fn opens(inbox: &Tmux, digest: &str) {
+    eventually("what waits is open", || {
+        goes_back(inbox);
+        inbox.until("1 waits");
+        inbox.press(&["g", "Enter"]);
+        let screen = inbox.until_it("one that is open", |screen| screen.contains("A approve") && screen.contains("runs for"));
+        screen.contains(digest).then_some(())
+    });
 }
 
 /// Decides in the inbox: whatever comes is opened, read to its end, and approved.
@@ -328,15 +385,7 @@ fn decides_ten(scene: &Scene, inbox: &Tmux) {
             let digest = scene.alice.waiting(1).remove(0)["digest"].as_str().unwrap().to_owned();
             Some(digest).filter(|digest| *digest != last)
         });
-        inbox.until_it("what waits is open", |screen| {
-            let open = screen.contains(&digest) && screen.contains("A approve");
-            if !open && screen.contains("waits for you") {
-                inbox.press(&["g", "Enter"]);
-            } else if !open {
-                inbox.press(&["Escape"]);
-            }
-            open
-        });
+        opens(inbox, &digest);
         asks(inbox);
         yes(inbox);
         last = digest;

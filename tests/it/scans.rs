@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::world::broker::Settings;
-use crate::world::process::{Process, run_within};
+use crate::world::process::{Process, heeds_signals, run_within};
 use crate::world::targets::{Death, Lie, NOISE, PACKAGES, SHELLS, Slow, Sudo};
 use crate::world::{Outcome, PATIENCE, Scene, Target, Way, eventually};
 
@@ -365,7 +365,7 @@ fn the_persons_own_connection_is_used_where_there_is_one() {
 /// Starts a scan of a host that hangs, and waits until it is being asked.
 #[track_caller]
 fn begun(scene: &Scene) -> (Process, String) {
-    let mut ssh = scene.alice.ssh(&["-l", "alice", "through", "--", "scan run --hosts web-2"]);
+    let mut ssh = heeds_signals(&scene.alice.ssh(&["-l", "alice", "through", "--", "scan run --hosts web-2"]));
     ssh.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let process = Process::start(ssh);
     eventually("it is being asked", || (told(scene, "scan.asked", "web-2", &[]) > 0).then_some(()));

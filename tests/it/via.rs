@@ -226,7 +226,7 @@ fn a_jump_host_that_refuses_or_dies_is_named() {
     assert_eq!(stay.lines.next().as_deref(), Some("up"));
     b.kill();
     let (status, errors) = stay.end();
-    assert!(status != Some(0) && errors.contains("broke off"), "{status:?} {errors}");
+    assert!(status != Some(0) && errors.contains("the connection to jump host hop-b broke off"), "{status:?} {errors}");
     assert_eq!(scene.broker.ended_session()["end_reason"], "host_lost");
     let audit = scene.broker.audit();
     let ended = audit.iter().find(|e| e["event"] == "session.ended").unwrap();

@@ -29,4 +29,5 @@ mod secrets;
 mod seeds;
 mod sources;
 mod sudo;
+mod totp;
 mod unwind;

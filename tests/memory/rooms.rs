@@ -67,6 +67,7 @@ impl Rooms {
             until: None,
             between: None,
             max_session: None,
+            second_factor: false,
             created_at: now,
             created_by: name("alice"),
         };

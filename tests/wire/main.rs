@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
+mod announced_host_keys;
 mod certificates;
 mod close;
 mod close_answer;
@@ -19,6 +20,7 @@ mod one_write;
 mod order;
 mod queue_limits;
 mod receive_in_place;
+mod repeated_service;
 mod replies;
 mod security_keys;
 mod security_keys_seen;

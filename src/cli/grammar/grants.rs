@@ -28,7 +28,9 @@ pub enum GrantVerb {
         id: GrantId,
     },
     /// Say whether a person may use a host, which grant decides, and why
-    #[command(after_help = "EXAMPLE:\n  keyward grant explain alice web-1 exec --from 192.0.2.9")]
+    #[command(after_help = "EXIT STATUS:\n  0 whatever the answer is: the question was answered. A script reads `allowed`.\n\n\
+                            EXAMPLES:\n  keyward grant explain alice web-1 exec --from 192.0.2.9\n  \
+                            keyward --json grant explain alice web-1 exec | jq -e .allowed")]
     Explain {
         /// Who
         user: Name,
@@ -69,6 +71,9 @@ pub struct AddGrant {
     /// A session ends after this long: 8h, 30m, 90s
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     max_session: Option<u64>,
+    /// Only where the person gave a one-time code while signing in; they are asked for it. Such a grant carries no scan
+    #[arg(long)]
+    second_factor: bool,
 }
 
 impl GrantVerb {
@@ -91,6 +96,7 @@ impl GrantVerb {
                     until: a.until,
                     between: a.between,
                     max_session_s: a.max_session,
+                    second_factor: a.second_factor,
                 },
             },
             Self::List => Command::GrantList,

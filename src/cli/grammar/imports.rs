@@ -18,9 +18,10 @@ pub enum ImportVerb {
     /// Pin host keys from a file of known hosts
     ///
     /// For hosts that are known here, by their address and port: keys that are missing are pinned. Names may be plain, hashed,
-    /// patterns or lists. A pin that is there is never replaced: another key of its type is told and left; so is a key that the
-    /// file marks as revoked. First it is shown what would be done; on a terminal you are asked, without one nothing is done
-    /// unless you say --yes. Over ssh the file comes from standard input.
+    /// patterns or lists. A pin that is there is never replaced: another key of its type is told and left. A pin that the file
+    /// marks as revoked is taken away. A line with @cert-authority becomes a host CA for the hosts that it names. First it is
+    /// shown what would be done; on a terminal you are asked, without one nothing is done unless you say --yes. Over ssh the
+    /// file comes from standard input.
     #[command(after_help = "EXAMPLES:\n  keyward import known-hosts                            # ~/.ssh/known_hosts\n  \
                             keyward import known-hosts /etc/ssh/ssh_known_hosts --dry-run\n  \
                             ssh -p 2222 alice@BROKER import known-hosts - --yes < ~/.ssh/known_hosts\n  \

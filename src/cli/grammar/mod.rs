@@ -13,6 +13,7 @@ mod proposals;
 pub mod root;
 mod scans;
 mod sources;
+mod totp;
 mod upkeep;
 mod user_cas;
 mod vault;
@@ -29,6 +30,7 @@ use crate::control::Command;
 use crate::model::{DEFAULT_WORKSPACE, Name};
 
 pub use imports::{ImportVerb, SshConfigWords};
+pub use totp::confirmation;
 pub use vault::{RestoreArgs, StoppedArgs, VaultVerb};
 pub use words::Source;
 
@@ -47,6 +49,10 @@ pub enum Wanted {
     NewPassphrase,
     /// A passphrase or recovery code that opens something.
     Unlock,
+    /// A one-time code.
+    Code,
+    /// A one-time code, of whoever comes over ssh.
+    CodeOverSsh,
 }
 
 /// What happens after the answer.
@@ -66,6 +72,8 @@ pub enum Follow {
     Unlock,
     /// `personal slot add agent`: the person's ssh agent signs twice, with this key or with the only one that fits.
     AgentSlot(Option<String>),
+    /// `user totp enroll`: it is shown, and a code of it is asked for at a terminal.
+    Enrol,
     /// `proposal watch`: the inbox, on a full screen.
     Watch,
     /// `import known-hosts`: the plan is shown, and done if somebody says so.
@@ -375,7 +383,7 @@ impl Verb {
             Self::Unseal | Self::RootKey(_) | Self::SystemdUnit(_) => return Ok(None),
             Self::Status => Command::Status.into(),
             Self::Seal { now } => Command::Seal { now }.into(),
-            Self::User(verb) => verb.call(texts).into(),
+            Self::User(verb) => verb.call(texts),
             Self::Group(verb) => verb.call().into(),
             Self::UserCa(verb) => verb.call(texts)?,
             Self::Host(verb) => verb.call(texts),

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::Call;
 use super::words::{Source, source};
 use crate::control::Command;
 use crate::model::{Name, Role};
@@ -54,6 +55,9 @@ pub enum UserVerb {
     /// The keys that sign a person in
     #[command(subcommand)]
     Key(KeyVerb),
+    /// Second factors: one-time codes beside the key
+    #[command(subcommand)]
+    Totp(super::totp::TotpVerb),
 }
 
 /// `user key …`
@@ -125,8 +129,8 @@ impl UserVerb {
         }
     }
 
-    pub(super) fn call(self, texts: Vec<String>) -> Command {
-        match self {
+    pub(super) fn call(self, texts: Vec<String>) -> Call {
+        let command = match self {
             Self::Add { name, role, uid, .. } => Command::UserAdd { name, keys: texts, role, uid },
             Self::List => Command::UserList,
             Self::Show { name } => Command::UserShow { name },
@@ -136,7 +140,9 @@ impl UserVerb {
             Self::Key(KeyVerb::Add { name, .. }) => Command::UserKeyAdd { name, keys: texts.join("\n") },
             Self::Key(KeyVerb::List { name }) => Command::UserKeyList { name },
             Self::Key(KeyVerb::Remove { name, fingerprint }) => Command::UserKeyRemove { name, fingerprint },
-        }
+            Self::Totp(verb) => return verb.call(),
+        };
+        command.into()
     }
 }
 

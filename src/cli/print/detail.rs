@@ -33,6 +33,8 @@ pub(super) fn one(data: &Data, style: &Style) -> Rendered {
         Data::Proposal(v) => proposals::proposal(v, style),
         Data::Plan(v) => proposals::plan(v, style),
         Data::Canonical(v) => v.text.clone(),
+        Data::TotpOffer(v) => super::totp::offer(v, style),
+        Data::Totp(v) => super::totp::state(v, style),
         Data::SourceTested(v) => super::sources::tested(v),
         Data::Vault(v) => super::vault::stand(v, style),
         _ => String::new(),

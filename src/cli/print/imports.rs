@@ -4,7 +4,7 @@ use super::table::table;
 use super::{Style, json};
 use crate::cli::fail::{Exit, Failure};
 use crate::cli::import::{Plan, State};
-use crate::control::{Agreed, Command, Data, KnownHostAction, KnownHostsView, Reply};
+use crate::control::{Agreed, Command, Data, KnownAuthorityAction, KnownHostAction, KnownHostsView, Reply};
 
 /// What is to be done about a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub fn agreement_on(reply: &Reply, style: &Style) -> Agreement {
     match &reply.data {
         // A program reads it, and asks for the rest with --yes.
         Data::KnownHosts(view) if !style.json => match view.changes() {
+            _ if view.others() != (0, 0, 0) => view.in_words().map_or(Agreement::Settled, |words| Agreement::Ask(format!("{words}?"))),
             (0, _) => Agreement::Settled,
             (1, 0) => Agreement::Ask("pin this key?".to_owned()),
             (pins, 0) => Agreement::Ask(format!("pin these {pins} keys?")),
@@ -58,14 +59,39 @@ pub(super) fn known_hosts(v: &KnownHostsView, style: &Style) -> String {
             KnownHostAction::Pinned => "is pinned",
             KnownHostAction::Conflict => "CONFLICT",
             KnownHostAction::Revoked => "revoked",
-            KnownHostAction::RevokedButPinned => "REVOKED, PINNED",
+            KnownHostAction::Unpin if v.applied => "REVOKED, unpinned",
+            KnownHostAction::Unpin => "REVOKED, unpin",
             KnownHostAction::NotTaken => "not taken",
         };
         let host = if s.added { format!("{} (new)", s.host) } else { s.host.to_string() };
         let why = s.why.clone().unwrap_or_default();
         vec![host, s.address.clone(), s.line.to_string(), s.kind.clone(), s.fingerprint.clone(), action.to_owned(), why]
     });
-    table(&["HOST", "ADDRESS", "LINE", "TYPE", "FINGERPRINT", "WHAT", "WHY"], rows.collect(), style)
+    let keys = table(&["HOST", "ADDRESS", "LINE", "TYPE", "FINGERPRINT", "WHAT", "WHY"], rows.collect(), style);
+    let authorities = authorities(v, style);
+    if keys.is_empty() || authorities.is_empty() { keys + &authorities } else { format!("{keys}\n{authorities}") }
+}
+
+/// What becomes of each certificate authority of hosts.
+fn authorities(v: &KnownHostsView, style: &Style) -> String {
+    let rows = v.authorities.iter().map(|a| {
+        let action = match a.action {
+            KnownAuthorityAction::Add if v.applied => "trusted now",
+            KnownAuthorityAction::Add => "trust",
+            KnownAuthorityAction::Known => "is trusted",
+            KnownAuthorityAction::Conflict => "CONFLICT",
+            KnownAuthorityAction::Revoked => "revoked",
+            KnownAuthorityAction::Remove if v.applied => "REVOKED, removed",
+            KnownAuthorityAction::Remove => "REVOKED, remove",
+            KnownAuthorityAction::RevokedButTrusted => "REVOKED, TRUSTED",
+            KnownAuthorityAction::NotTaken => "not taken",
+        };
+        let name = a.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let lines = a.lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let (covers, why) = (a.covers.to_string(), a.why.clone().unwrap_or_default());
+        vec![name, a.hosts.clone(), covers, lines, a.kind.clone(), a.fingerprint.clone(), action.to_owned(), why]
+    });
+    table(&["HOST CA", "FOR", "COVERS", "LINE", "TYPE", "FINGERPRINT", "WHAT", "WHY"], rows.collect(), style)
 }
 
 /// The plan of `import ssh-config`.

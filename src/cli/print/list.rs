@@ -11,6 +11,7 @@ pub(super) fn after_change(data: &Data) -> String {
         Data::Grant(grant) => line(&grant.id.to_string()),
         Data::Generated(key) => line(&key.public_key),
         Data::Agent(agent) => proposals::token(agent),
+        Data::TotpCodes(v) => super::totp::codes(v),
         Data::SealedScope(v) => v.recovery_code.as_ref().map(|code| line(code)).unwrap_or_default(),
         _ => String::new(),
     }
@@ -171,6 +172,7 @@ pub(super) fn conditions(g: &GrantView) -> String {
     words.extend(g.until.map(|u| format!("until {}", at(u))));
     words.extend(g.between.as_ref().map(|b| format!("{b} UTC")));
     words.extend(g.max_session_s.map(|s| format!("at most {}", duration(s))));
+    words.extend(g.second_factor.then(|| "second factor".to_owned()));
     words.join(", ")
 }
 

@@ -15,6 +15,7 @@ mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
+mod totp;
 mod upkeep;
 mod user_cas;
 mod vault;

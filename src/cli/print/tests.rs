@@ -99,6 +99,7 @@ fn what_was_done_is_no_data_but_a_new_grants_id_is() {
         until: None,
         between: None,
         max_session_s: None,
+        second_factor: false,
         created_at: NOW,
         created_by: "alice".parse().unwrap(),
     };

@@ -93,6 +93,7 @@ impl World {
             until: None,
             between: None,
             max_session,
+            second_factor: false,
             created_at: self.clock.now(),
             created_by: name("olga"),
         };

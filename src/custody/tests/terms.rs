@@ -75,6 +75,7 @@ impl World {
             until: None,
             between: None,
             max_session: None,
+            second_factor: false,
             created_at: now,
             created_by: name("olga"),
         };

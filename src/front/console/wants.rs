@@ -91,7 +91,11 @@ where
             let typed = streams.line("passphrase or recovery code: ", false).await?;
             Ok(Secrets { material: Some(crate::secret::Secret::from_zeroizing(typed)), passphrase: None })
         }
-        Wanted::Password(_) | Wanted::SudoPassword(_) | Wanted::NewPassphrase | Wanted::Unlock => {
+        Wanted::Code | Wanted::CodeOverSsh if streams.terminal() => {
+            let typed = streams.line("one-time code: ", false).await?;
+            Ok(Secrets { material: Some(crate::secret::Secret::from_zeroizing(typed)), passphrase: None })
+        }
+        Wanted::Password(_) | Wanted::SudoPassword(_) | Wanted::NewPassphrase | Wanted::Unlock | Wanted::Code | Wanted::CodeOverSsh => {
             Ok(Secrets { material: Some(streams.secret().await?.without_final_newline()), passphrase: None })
         }
         Wanted::Key(Source::Stdin) if streams.terminal() => {

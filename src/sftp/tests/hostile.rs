@@ -39,6 +39,17 @@ fn what_is_no_sftp_is_given_up_with_its_reason() {
         [open, answer(102, i, &[&text(&n(i))])]
     });
     more(many.collect(), "more than 1024 files");
+    // As long as paths are kept, they count by their bytes.
+    let long = (0..400).flat_map(|i| {
+        let open = ask(3, i, &[&text(&[b'x'; 5000]), &n(1), &n(0)]);
+        [open, answer(102, i, &[&text(&n(i))])]
+    });
+    more(long.collect(), "their paths are too long");
+    let again = (0..400).flat_map(|i| {
+        let open = ask(3, i, &[&text(&[b'x'; 5000]), &n(1), &n(0)]);
+        [open, answer(102, i, &[&text(b"h")]), ask(4, i, &[&text(b"h")]), status(i, 0, "")]
+    });
+    assert_eq!(after_greeting(again.collect()).1, None, "what was closed counts no more");
     more((0..140_000).map(|i| ask(17, i, &[])).collect(), "more requests wait");
     more((0..2000).map(|i| ask(13, i, &[&text(&[b'x'; 5000])])).collect(), "more requests wait");
 }

@@ -22,7 +22,8 @@ use crate::store::{self, Store, hosts, users};
 use crate::vault::{Config, Draft, Error, Form, SealedCredential, Vault};
 
 /// Takes from a database what came after schema 4.
-pub(super) const AS_SCHEMA_4: &str = "DROP TABLE user_ca_revocations; DROP TABLE user_cas; DROP TABLE host_ways; DROP TABLE session_ways; \
+pub(super) const AS_SCHEMA_4: &str = "DROP TABLE grant_factors; DROP TABLE recovery_codes; DROP TABLE second_factors; \
+    DROP TABLE user_ca_revocations; DROP TABLE user_cas; DROP TABLE host_ways; DROP TABLE session_ways; \
     DROP TABLE session_files; DROP TABLE secret_changes; DROP TABLE workspace_defaults; DROP TABLE workspaces; \
     DROP INDEX sessions_by_workspace; ALTER TABLE sessions DROP COLUMN workspace; DROP TABLE certificate_terms; DROP TABLE authorities; \
     DROP TABLE rotation_hosts; DROP TABLE rotations; DROP TABLE slots; \
@@ -175,6 +176,7 @@ impl World {
             until: None,
             between: None,
             max_session: None,
+            second_factor: false,
             created_at: self.clock.now(),
             created_by: "root".parse().unwrap(),
         };

@@ -8,7 +8,14 @@ import threading
 import time
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_DATA, MSG_CHANNEL_EOF, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_REQUEST
+from paramiko.common import (
+    MSG_CHANNEL_CLOSE,
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EOF,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_FAILURE,
+    MSG_CHANNEL_REQUEST,
+)
 from paramiko.message import Message
 
 deed, host_key = sys.argv[1:3]
@@ -137,9 +144,12 @@ def errors_flood(says):
     says.close()
 
 
+refused = threading.Event()
+
+
 def asks(says):
     says.strange_request()
-    says.data(b"asked\n")
+    says.data(b"asked\n" if refused.wait(30) else b"nobody answered\n")
     says.status(0)
     says.eof()
     says.close()
@@ -194,7 +204,12 @@ def after_the_reply(channel, message):
         threading.Thread(target=act, args=(Says(channel),), daemon=True).start()
 
 
-paramiko.Transport._channel_handler_table = {**paramiko.Transport._channel_handler_table, MSG_CHANNEL_REQUEST: after_the_reply}
+# The library would close a channel on which something that it asked for is refused, beside the close that the deed sends.
+paramiko.Transport._channel_handler_table = {
+    **paramiko.Transport._channel_handler_table,
+    MSG_CHANNEL_REQUEST: after_the_reply,
+    MSG_CHANNEL_FAILURE: lambda channel, message: refused.set(),
+}
 
 
 class Transport(paramiko.Transport):

@@ -109,12 +109,19 @@ pub(crate) enum Deed {
     Stall,
     /// It closes the connection.
     Close,
+    /// It lets everybody in, and does not answer when a channel is asked for.
+    OpenNothing,
+    /// It lets everybody in, opens channels with a window of [`NARROW`] bytes, and does not read what comes on them.
+    ReadNothing,
     /// It asks for a one-time code after the password, and lets in whoever knows [`CODE`].
     AskCode,
 }
 
 /// The one-time code of [`Deed::AskCode`].
 pub(crate) const CODE: &str = "424242";
+
+/// The window of [`Deed::ReadNothing`], in bytes.
+const NARROW: u32 = 100;
 
 /// A host whose key is right and whose sign-in goes wrong.
 #[derive(Debug)]
@@ -148,6 +155,7 @@ impl Fake {
             auth_rejection_time: Duration::ZERO,
             auth_rejection_time_initial: Some(Duration::ZERO),
             inactivity_timeout: None,
+            window_size: if deed == Deed::ReadNothing { NARROW } else { server::Config::default().window_size },
             ..server::Config::default()
         });
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -223,6 +231,7 @@ impl Door {
         let _ = self.show.send(method);
         match self.deed {
             Deed::Stall => std::future::pending().await,
+            Deed::OpenNothing | Deed::ReadNothing => Ok(Auth::Accept),
             Deed::Close => Err(russh::Error::Disconnect),
             Deed::AskCode => Ok(question("One-time code: ", true)),
         }
@@ -251,6 +260,9 @@ impl server::Handler for Door {
     }
 
     async fn channel_open_session(&mut self, _: Channel<Msg>, reply: ChannelOpenHandle, _: &mut Session) -> Result<(), Self::Error> {
+        if self.deed == Deed::OpenNothing {
+            std::future::pending::<()>().await;
+        }
         reply.accept().await;
         Ok(())
     }
@@ -266,7 +278,15 @@ impl server::Handler for Door {
         _: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if self.deed == Deed::ReadNothing {
+            std::future::pending::<()>().await;
+        }
         session.channel_success(channel)
+    }
+
+    /// It runs commands alone.
+    async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
     }
 
     async fn exec_request(&mut self, channel: ChannelId, _: &[u8], session: &mut Session) -> Result<(), Self::Error> {

@@ -25,6 +25,20 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The same command for somebody at a terminal: what comes from there as a signal ends it. Whoever starts the tests may ignore
+/// these signals, as nohup and a shell in the background do, and what is ignored is inherited.
+pub(crate) fn heeds_signals(program: &Command) -> Command {
+    let mut heeds = command("env");
+    heeds.arg("--default-signal=HUP,INT,QUIT").arg(program.get_program()).args(program.get_args());
+    for (key, value) in program.get_envs() {
+        match value {
+            Some(value) => heeds.env(key, value),
+            None => heeds.env_remove(key),
+        };
+    }
+    heeds
+}
+
 /// What somebody who ran a command sees of it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use super::process::{PATIENCE, Process, command};
+use super::process::{PATIENCE, Process, command, heeds_signals};
 
 /// A program on a terminal of its own.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ impl Terminal {
         resize(&master, rows, columns);
 
         // setsid makes the terminal the program's own, so that sizes and ctrl-C arrive as signals.
+        let program = &heeds_signals(program);
         let mut on = command("setsid");
         on.arg("--ctty").arg(program.get_program()).args(program.get_args()).env("TERM", "xterm");
         for (key, value) in program.get_envs() {
@@ -87,6 +88,12 @@ impl Terminal {
                 Err(e) => panic!("{text:?} is not on the terminal ({e}):\n{}", self.screen_text()),
             }
         }
+    }
+
+    /// Whether this has come onto the screen after what was waited for before.
+    pub(crate) fn seen(&mut self, text: &str) -> bool {
+        self.seen.extend(self.screen.try_iter().flatten());
+        self.seen[self.from..].windows(text.len()).any(|w| w == text.as_bytes())
     }
 
     /// Waits for the program's end, and says what the terminal showed.

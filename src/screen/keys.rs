@@ -33,7 +33,7 @@ pub enum Key {
 
 /// Reads keys, also where they come in parts.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub struct Keys {
     /// What is no whole key yet.
     rest: Vec<u8>,
     /// The paste that has begun.
@@ -44,23 +44,30 @@ pub(super) struct Keys {
 
 impl Keys {
     /// The keys in these bytes, and in those that were held back before.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<Key> {
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Key> {
+        self.push(bytes);
+        std::iter::from_fn(|| self.take()).collect()
+    }
+
+    /// More bytes, for [`Keys::take`].
+    pub fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
-        let mut keys = Vec::new();
+    }
+
+    /// The next key, if all of it is there. What stands behind it stays as it came.
+    pub fn take(&mut self) -> Option<Key> {
         loop {
             if self.paste.is_some() {
-                match self.pasted() {
-                    Some(text) => keys.push(Key::Paste(text)),
-                    None => return keys,
-                }
-                continue;
+                return self.pasted().map(Key::Paste);
             }
             match first(&self.rest) {
-                First::None => return keys,
+                First::None => return None,
                 First::Key(key, taken) => {
                     self.rest.drain(..taken.min(self.rest.len()));
                     let feed = std::mem::replace(&mut self.after_return, key == Some(Key::Enter)) && key == Some(Key::Control('j'));
-                    keys.extend(key.filter(|_| !feed).map(|k| if k == Key::Control('j') { Key::Enter } else { k }));
+                    if let Some(key) = key.filter(|_| !feed) {
+                        return Some(if key == Key::Control('j') { Key::Enter } else { key });
+                    }
                 }
                 First::Paste(taken) => {
                     self.rest.drain(..taken.min(self.rest.len()));
@@ -70,8 +77,14 @@ impl Keys {
         }
     }
 
+    /// The bytes behind the last key that was taken: somebody else's to read. Nothing of them is kept.
+    pub fn rest(&mut self) -> Vec<u8> {
+        self.after_return = false;
+        std::mem::take(&mut self.rest)
+    }
+
     /// Nothing came for a moment: an escape that stands alone was the key.
-    pub(super) fn idle(&mut self) -> Option<Key> {
+    pub fn idle(&mut self) -> Option<Key> {
         let alone = self.paste.is_none() && self.rest == [0x1b];
         alone.then(|| {
             self.rest.clear();
@@ -80,7 +93,7 @@ impl Keys {
     }
 
     /// Whether [`Keys::idle`] is worth a call.
-    pub(super) fn waits(&self) -> bool {
+    pub fn waits(&self) -> bool {
         self.paste.is_none() && self.rest.first() == Some(&0x1b)
     }
 
@@ -222,6 +235,17 @@ mod tests {
             parts.extend(keys.feed(&bytes[cut..]));
             assert_eq!(parts, expected, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn what_stands_behind_a_key_stays_as_it_came() {
+        let mut keys = Keys::default();
+        keys.push(b"w\r\nls\r\x1b[200~x");
+        assert_eq!((keys.take(), keys.take()), (Some(Key::Char('w')), Some(Key::Enter)));
+        assert_eq!(keys.rest(), b"\nls\r\x1b[200~x");
+        assert_eq!((keys.take(), keys.rest()), (None, Vec::new()));
+        keys.push(b"\n");
+        assert_eq!(keys.take(), Some(Key::Enter), "a line feed that came after is a key of its own");
     }
 
     #[test]

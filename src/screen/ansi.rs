@@ -16,23 +16,25 @@ pub const LEAVE: &str = "\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
 
 /// Collects what is to be written.
 #[derive(Debug)]
-pub(super) struct Screen {
+pub struct Screen {
     out: String,
     size: Size,
     cursor: Position,
 }
 
 impl Screen {
-    pub(super) fn new(size: Size) -> Self {
+    /// Of this size.
+    pub fn new(size: Size) -> Self {
         Self { out: String::new(), size, cursor: Position::ORIGIN }
     }
 
-    pub(super) fn resize(&mut self, size: Size) {
+    /// From now on of this size.
+    pub fn resize(&mut self, size: Size) {
         self.size = size;
     }
 
     /// What was drawn since the last call.
-    pub(super) fn take(&mut self) -> String {
+    pub fn take(&mut self) -> String {
         std::mem::take(&mut self.out)
     }
 

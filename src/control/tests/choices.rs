@@ -1,0 +1,63 @@
+//! What a person may choose from, and with what: never more than they were granted, and nothing of other people's own.
+
+use super::*;
+
+impl World {
+    async fn choices(&self, who: &str) -> Vec<Choice> {
+        let caller = Caller { user: id_of(who), key: None, door: Door::Ssh, client: None, workspace: name("default") };
+        let choices = self.desk.choices(&caller).await.unwrap();
+        assert_eq!(choices.user, name(who));
+        choices.hosts
+    }
+}
+
+fn named(all: &[Choice]) -> Vec<String> {
+    all.iter().map(|c| format!("{}/{}", c.workspace, c.host)).collect()
+}
+
+fn ways(choice: &Choice) -> Vec<&str> {
+    choice.ways_in.iter().map(|w| w.credential.as_str()).collect()
+}
+
+#[tokio::test]
+async fn it_is_what_is_granted_in_every_workspace_and_no_more() {
+    let w = world().await;
+    w.does("olga", "workspace add lab").await;
+    for words in
+        ["web-1 192.0.2.7 --tag env=prod", "web-2 192.0.2.8", "lab-1 192.0.2.9 --workspace lab", "lab-2 192.0.2.10 --workspace lab"]
+    {
+        w.does("olga", &format!("host add {words}")).await;
+    }
+    assert!(w.choices("mo").await.is_empty() && w.choices("olga").await.is_empty(), "to see a host is not to use it");
+    w.does("olga", "grant add --to mo --hosts tag:env=prod --allow shell,exec").await;
+    w.does("olga", "grant add --to mo --hosts web-1 --allow sftp").await;
+    w.does("olga", "grant add --to mo --hosts lab-1 --allow shell --from 198.51.100.0/24 --workspace lab").await;
+    let all = w.choices("mo").await;
+    assert_eq!(named(&all), ["default/web-1", "lab/lab-1"]);
+    assert_eq!((all[0].actions.to_string(), all[0].tags.clone()), ("shell,exec,sftp".to_owned(), vec!["env=prod".to_owned()]));
+    assert!(all[0].ends_at.is_none() && all[0].not_now.is_none() && !all[0].pinned && !all[0].signs_in, "{all:?}");
+    assert!(all[1].not_now.as_ref().is_some_and(|why| why.contains("198.51.100.0/24")) && all[1].actions.is_empty(), "{all:?}");
+    assert!(w.choices("max").await.is_empty());
+    w.does("olga", "user disable mo").await;
+    let caller = Caller { user: id_of("mo"), key: None, door: Door::Ssh, client: None, workspace: name("default") };
+    assert!(w.desk.choices(&caller).await.is_err());
+}
+
+#[tokio::test]
+async fn the_one_that_is_taken_comes_first_and_nobody_elses_own_comes_at_all() {
+    let w = world().await;
+    w.does("olga", "host add web-1 192.0.2.7").await;
+    w.does("olga", "grant add --to mo --hosts web-1 --allow shell").await;
+    w.does("olga", "grant add --to max --hosts web-1 --allow shell").await;
+    w.password("olga", "credential add deploy --scope workspace --username root --password").await;
+    w.password("olga", "credential add backup --scope workspace --username dumper --password").await;
+    w.does("olga", "credential attach deploy --host web-1").await;
+    w.does("olga", "credential attach backup --host web-1").await;
+    w.password("mo", "credential add own --scope personal --username mo --password").await;
+    w.does("mo", "credential attach own --host web-1 --mine").await;
+    let all = w.choices("mo").await;
+    assert_eq!((ways(&all[0]), all[0].signs_in), (vec!["own", "backup", "deploy"], true), "{all:?}");
+    assert!(all[0].ways_in[0].own && !all[0].ways_in[1].own);
+    let all = w.choices("max").await;
+    assert_eq!(ways(&all[0]), ["backup", "deploy"], "{all:?}");
+}
