@@ -15,6 +15,7 @@ use crate::world::{Scene, Way, eventually, run};
 fn picking(program: &Command) -> Terminal {
     let mut terminal = Terminal::start(program, 24, 120);
     terminal.until("type to filter");
+    eventually("the client's terminal modes", || terminal.is_raw().then_some(()));
     terminal
 }
 

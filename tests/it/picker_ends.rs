@@ -44,6 +44,7 @@ impl<'a> Shared<'a> {
     fn chooses(&self, typed: &str) -> Terminal {
         let mut terminal = Terminal::start(&self.scene.alice.ssh(&["-o", &self.control, "-l", "alice", "through"]), 24, 80);
         terminal.until("type to filter");
+        eventually("the client's terminal modes", || terminal.is_raw().then_some(()));
         terminal.write(typed);
         terminal.until("keyward: connecting to");
         terminal

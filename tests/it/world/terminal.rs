@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use super::process::{PATIENCE, Process, command, heeds_signals};
 
@@ -66,6 +66,11 @@ impl Terminal {
     /// Types this.
     pub(crate) fn write(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("typing");
+    }
+
+    /// Whether the program has the keys as they are typed. A client that shares a connection shows what came before it does.
+    pub(crate) fn is_raw(&self) -> bool {
+        !tcgetattr(&self.keyboard).expect("the terminal's modes").local_modes.contains(LocalModes::ISIG)
     }
 
     /// Changes the terminal's size.
