@@ -7,10 +7,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
-/// As the broker has it: what is freed is wiped. So what a search finds is held by somebody.
-#[global_allocator]
-static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
-
 mod announced_host_keys;
 mod certificates;
 mod close;
