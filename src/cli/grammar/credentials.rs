@@ -174,7 +174,7 @@ pub enum CredentialVerb {
     /// refusals it is not tried again for ten minutes, so that no account is locked. An owner or admin may try the workspace's
     /// credentials on every host with a pinned key, attached or not; it is recorded like every connection.
     #[command(
-        after_help = "EXAMPLES:\n  keyward credential test deploy --host web-1\n  ssh -p 2222 alice@broker --json credential test deploy --host web-1\n\n\
+        after_help = "EXAMPLES:\n  keyward credential test deploy --host web-1\n  ssh -p 2222 alice@broker credential test deploy --host web-1 --json\n\n\
                       EXIT STATUS:\n  0 signed in · 1 not"
     )]
     Test(Test),

@@ -16,7 +16,7 @@ pub enum TotpVerb {
     /// on you are asked for a code while you sign in, where a grant wants it or, with --always, everywhere. Whoever has your key alone
     /// can enrol in your place until you have: enrol before it matters.
     #[command(after_help = "EXAMPLES:\n  ssh -t -p 2222 alice@broker user totp enroll\n  keyward user totp enroll --always\n  \
-                            ssh -p 2222 alice@broker --json user totp enroll | jq -r .uri")]
+                            ssh -p 2222 alice@broker user totp enroll --json | jq -r .uri")]
     Enroll {
         /// You: nobody enrols for somebody else
         name: Option<Name>,
