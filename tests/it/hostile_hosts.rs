@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::hostile_clients::{Bystander, resident};
+use crate::hostile_clients::{Bystander, NEVER, SOON, resident};
 use crate::world::account::NAME;
 use crate::world::broker::Settings;
 use crate::world::keys::Key;
@@ -17,6 +17,9 @@ use crate::world::{PATIENCE, Process, Scene, Way, eventually, nonce, peer_script
 
 /// How much the broker may grow, whatever a host sends.
 const MOST_KIB: u64 = 64 * 1024;
+
+/// What somebody is told of a host that was given up for its time alone.
+const TOO_LATE: &str = "did not finish";
 
 /// What becomes of whoever connects.
 #[derive(Clone, Copy, PartialEq)]
@@ -73,15 +76,20 @@ fn survives(deed: &str, end: End) {
             assert_eq!(client.wait().code(), Some(255), "{deed}");
             let told = String::from_utf8_lossy(&errors.recv_timeout(PATIENCE).unwrap()).into_owned();
             assert!(told.contains("keyward: ") && !told.contains('\u{1b}') && told.len() < 4096, "{deed}: {told:?}");
+            assert!(!told.contains(TOO_LATE), "{deed}: {told:?}");
         }
-        End::Done => assert_eq!(said.next_within(2 * PATIENCE).as_deref(), Some("done"), "{deed}"),
+        End::Done => {}
     }
+    assert_eq!(said.next_within(2 * PATIENCE).as_deref(), Some("done"), "{deed}");
     bystander.echoes("done");
     if client.runs() {
         client.signal(Signal::TERM);
         client.wait();
     }
     unharmed(&scene, bystander, deed, before);
+    host.signal(Signal::TERM);
+    let rest: Vec<String> = std::iter::from_fn(|| said.next()).filter(|line| line != "done").collect();
+    assert!(rest.is_empty(), "{deed}: {rest:?}");
 }
 
 #[test]
@@ -179,10 +187,10 @@ fn a_host_that_vanishes_is_told() {
     survives("vanishes", End::GivenUp);
 }
 
-/// A host that sends this before anything is encrypted; the broker gives it up within the time for the key exchange.
+/// A host that sends this before anything is encrypted, and has this time for the key exchange; the broker gives it up.
 #[track_caller]
-fn given_up(what: &str, send: impl FnOnce(&mut TcpStream) -> std::io::Result<()> + Send + 'static) {
-    let scene = Scene::with(Settings { config: "[host]\nhandshake_timeout = \"3s\"\n".to_owned(), ..Settings::default() });
+fn given_up(what: &str, time: &str, send: impl FnOnce(&mut TcpStream) -> std::io::Result<()> + Send + 'static) {
+    let scene = Scene::with(Settings { config: format!("[host]\nhandshake_timeout = \"{time}\"\n"), ..Settings::default() });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host_key = Key::new(scene.dir().join("hostile_host_key"));
     known(&scene, &listener.local_addr().unwrap().to_string(), &host_key);
@@ -198,23 +206,24 @@ fn given_up(what: &str, send: impl FnOnce(&mut TcpStream) -> std::io::Result<()>
     assert_eq!(client.wait().code(), Some(255), "{what}");
     let told = String::from_utf8_lossy(&errors.recv_timeout(PATIENCE).unwrap()).into_owned();
     assert!(told.contains("keyward: ") && told.len() < 4096, "{what}: {told:?}");
+    assert_eq!(told.contains(TOO_LATE), time == SOON, "{what}: {told:?}");
     drop(sends.join());
     unharmed(&scene, bystander, what, before);
 }
 
 #[test]
 fn a_host_that_says_nothing_is_given_up() {
-    given_up("nothing", |_| Ok(()));
+    given_up("nothing", SOON, |_| Ok(()));
 }
 
 #[test]
 fn a_host_that_says_half_a_version_is_given_up() {
-    given_up("half a version", |stream| stream.write_all(b"SSH-2.0-Open"));
+    given_up("half a version", SOON, |stream| stream.write_all(b"SSH-2.0-Open"));
 }
 
 #[test]
 fn a_host_that_says_a_byte_at_a_time_is_given_up() {
-    given_up("drops", |stream| {
+    given_up("drops", SOON, |stream| {
         // Its slowness is the attack: nothing is waited for.
         for byte in b"SSH-2.0-".iter().chain([b'x'; 100].iter()) {
             stream.write_all(&[*byte])?;
@@ -226,7 +235,7 @@ fn a_host_that_says_a_byte_at_a_time_is_given_up() {
 
 #[test]
 fn a_hosts_version_of_ten_mebibytes_is_not_read() {
-    given_up("a long version", |stream| {
+    given_up("a long version", NEVER, |stream| {
         stream.write_all(b"SSH-2.0-")?;
         (0..160).try_for_each(|_| stream.write_all(&[b'x'; 65536]))
     });
@@ -234,17 +243,17 @@ fn a_hosts_version_of_ten_mebibytes_is_not_read() {
 
 #[test]
 fn a_million_lines_before_a_hosts_version_are_not_read() {
-    given_up("lines", |stream| (0..1000).try_for_each(|_| stream.write_all(&b"hello\r\n".repeat(1000))));
+    given_up("lines", NEVER, |stream| (0..1000).try_for_each(|_| stream.write_all(&b"hello\r\n".repeat(1000))));
 }
 
 #[test]
 fn a_hosts_packet_of_four_gibibytes_is_not_waited_for() {
-    given_up("a length", |stream| stream.write_all(b"SSH-2.0-x\r\n\xff\xff\xff\xff\x04\x14"));
+    given_up("a length", NEVER, |stream| stream.write_all(b"SSH-2.0-x\r\n\xff\xff\xff\xff\x04\x14"));
 }
 
 #[test]
 fn noise_instead_of_a_hosts_key_exchange_is_given_up() {
-    given_up("noise", |stream| {
+    given_up("noise", NEVER, |stream| {
         stream.write_all(b"SSH-2.0-x\r\n")?;
         stream.write_all(&crate::world::noise(1 << 20))
     });

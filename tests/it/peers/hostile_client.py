@@ -1,6 +1,8 @@
-"""A client that breaks the protocol: DEED PORT USER KEY, and `ends` if its connection is to end by it. Prints `begun`, `done` when its deed is done or cannot go on, and
-then how it stands: `open` or `ended`. It leaves when its standard input ends."""
+"""A client that breaks the protocol: DEED PORT USER KEY, and `ends` if its connection is to end by it. Prints `begun`, `done` when its deed is
+done or cannot go on, then how it stands, `open` or `ended`, and what it was answered. It leaves when its standard input ends."""
 
+import collections
+import json
 import socket
 import sys
 import threading
@@ -11,22 +13,74 @@ from paramiko.common import (
     MSG_CHANNEL_DATA,
     MSG_CHANNEL_EOF,
     MSG_CHANNEL_OPEN,
+    MSG_CHANNEL_OPEN_FAILURE,
+    MSG_CHANNEL_OPEN_SUCCESS,
     MSG_CHANNEL_REQUEST,
     MSG_CHANNEL_WINDOW_ADJUST,
-    MSG_DEBUG,
     MSG_GLOBAL_REQUEST,
-    MSG_IGNORE,
+    MSG_REQUEST_FAILURE,
+    MSG_REQUEST_SUCCESS,
     MSG_SERVICE_REQUEST,
-    MSG_UNIMPLEMENTED,
     MSG_USERAUTH_INFO_RESPONSE,
     MSG_USERAUTH_REQUEST,
 )
-from raw import Everything, message
+from floods import beyond_the_window, half_an_exchange, idle_messages, key_exchanges, too_large, windows
+from raw import Everything, does, message
 
 deed, port, user, key = sys.argv[1:5]
 
 # How long a deed may be held up by a broker that does not take any more: it has stopped reading then, which is right.
 HELD_UP = 20
+# Channels that paramiko does not know of have these numbers and above.
+RAW = 5000
+
+
+class Answers:
+    """What the broker answered, counted: global requests, and channels with their numbers at the broker."""
+
+    def __init__(self):
+        self.heard = threading.Condition()
+        self.counts = collections.Counter(granted=0, denied=0, opened=0, refused=0, bytes=0)
+        self.channels = {}
+
+    def listen(self, transport):
+        """Sees each answer before paramiko does; those about channels that it does not know are not passed on."""
+        handlers = transport._handler_table
+        for kind, name in ((MSG_REQUEST_SUCCESS, "granted"), (MSG_REQUEST_FAILURE, "denied")):
+            handlers[kind] = lambda told, name=name, passes=handlers[kind]: (self.count(name), passes(told))
+        for kind, name in ((MSG_CHANNEL_OPEN_SUCCESS, "opened"), (MSG_CHANNEL_OPEN_FAILURE, "refused")):
+            handlers[kind] = lambda told, name=name, passes=handlers[kind]: self.answer(name, passes, told)
+        passes = transport._channel_handler_table[MSG_CHANNEL_DATA]
+        handlers[MSG_CHANNEL_DATA] = lambda told: self.data(transport, passes, told)
+
+    def count(self, name, number=1):
+        with self.heard:
+            self.counts[name] += number
+            self.heard.notify_all()
+
+    def answer(self, name, passes, told):
+        channel = told.get_int()
+        if channel < RAW:
+            told.rewind()
+            passes(told)
+        elif name == "opened":
+            self.channels[channel] = told.get_int()
+        self.count(name)
+
+    def data(self, transport, passes, told):
+        channel = told.get_int()
+        if channel >= RAW:
+            self.count("bytes", len(told.get_string()))
+        elif known := transport._channels.get(channel):
+            passes(known, told)
+
+    def wait(self, number, *names):
+        """Until so many of these were heard; the deed is held up no longer than any other."""
+        with self.heard:
+            self.heard.wait_for(lambda: sum(self.counts[name] for name in names) >= number, HELD_UP)
+
+
+answers = Answers()
 
 
 def connect():
@@ -34,6 +88,7 @@ def connect():
     transport = paramiko.Transport(stream)
     # What the broker says of channels that paramiko did not open must not end paramiko.
     transport.channels_seen = Everything()
+    answers.listen(transport)
     transport.start_client(timeout=60)
     return transport
 
@@ -52,16 +107,10 @@ def request(channel, kind, want_reply, *fields):
     return message(MSG_CHANNEL_REQUEST, channel.remote_chanid, kind, want_reply, *fields)
 
 
-def idle_messages(t, _):
-    for number in range(30000):
-        t._send_message(message(MSG_IGNORE, b"i" * 100))
-        t._send_message(message(MSG_DEBUG, False, b"d" * 100, b""))
-        t._send_message(message(MSG_UNIMPLEMENTED, number))
-
-
 def global_requests(t, _):
     for _ in range(100000):
         t._send_message(message(MSG_GLOBAL_REQUEST, b"nothing@example.com", True))
+    answers.wait(1, "denied")
 
 
 def answers_unread(t, _):
@@ -81,27 +130,49 @@ def never_opened(t, _):
 
 
 def nothing_taken(t, _):
+    """Windows of no bytes and of one by turns, packets of one, and a command on each that would say more."""
     for number in range(20):
-        channel = 5000 + number
-        t._send_message(message(MSG_CHANNEL_OPEN, b"session", channel, 0, 0))
-    second = t.open_session(window_size=1, max_packet_size=1, timeout=60)
-    second.exec_command("yes")
+        t._send_message(message(MSG_CHANNEL_OPEN, b"session", RAW + number, number % 2, 1))
+    # The one that paramiko opened was answered, too.
+    answers.wait(21, "opened", "refused")
+    for channel in list(answers.channels.values()):
+        t._send_message(message(MSG_CHANNEL_REQUEST, channel, b"exec", True, b"yes"))
+    # Half of them take one byte.
+    answers.wait(len(answers.channels) // 2, "bytes")
 
 
-def windows(t, channel):
-    for _ in range(2000):
-        t._send_message(message(MSG_CHANNEL_WINDOW_ADJUST, channel.remote_chanid, 0xFFFFFFFF))
+def packets_of_none(t, _):
+    t._send_message(message(MSG_CHANNEL_OPEN, b"session", RAW, 0x200000, 0))
+
+
+def more_than_its_kind_has(t, _):
+    t._send_message(message(MSG_CHANNEL_OPEN, b"session", RAW, 0x200000, 0x8000, b"more"))
+
+
+def a_kind_that_is_no_text(t, _):
+    t._send_message(message(MSG_CHANNEL_OPEN, b"\xff" * 1000, RAW, 0x200000, 0x8000))
 
 
 def opens(t, _):
     for number in range(3000):
         t._send_message(message(MSG_CHANNEL_OPEN, b"session", 10000 + number, 0x200000, 0x8000))
+    answers.wait(3001, "opened", "refused")
 
 
 def strange_opens(t, _):
-    kinds = [b"x11", b"auth-agent@openssh.com", b"tun@openssh.com", b"direct-streamlocal@openssh.com", b"", b"\xff" * 1000, b"k" * 30000]
+    """Kinds that are not granted, each as it ought to be, and kinds that nobody knows."""
+    kinds = {
+        b"x11": (b"127.0.0.1", 1),
+        b"auth-agent@openssh.com": (),
+        b"direct-streamlocal@openssh.com": (b"/run/socket", b"", 0),
+        b"tun@openssh.com": (1, 0),
+        b"": (b"rest", 1),
+        b"k" * 30000: (b"rest", 1),
+    }
     for number in range(3000):
-        t._send_message(message(MSG_CHANNEL_OPEN, kinds[number % len(kinds)], 10000 + number, 0x200000, 0x8000, b"127.0.0.1", 22, b"", 1))
+        kind = list(kinds)[number % len(kinds)]
+        t._send_message(message(MSG_CHANNEL_OPEN, kind, 10000 + number, 0x200000, 0x8000, *kinds[kind]))
+    answers.wait(3001, "opened", "refused")
 
 
 def after_the_end(t, channel):
@@ -142,26 +213,6 @@ def modes(t, _):
         t._send_message(request(second, b"pty-req", True, b"t" * 10000, 0xFFFFFFFF, 0, 0, 0, b"\x01\xff\xff\xff\xff" * 20000))
 
 
-def key_exchanges(t, _):
-    for _ in range(150):
-        t.renegotiate_keys()
-
-
-def half_an_exchange(t, channel):
-    t._send_kex_init()
-    for _ in range(3000):
-        t._send_message(message(MSG_CHANNEL_DATA, channel.remote_chanid, b"y" * 30000))
-
-
-def beyond_the_window(t, channel):
-    for _ in range(4000):
-        t._send_message(message(MSG_CHANNEL_DATA, channel.remote_chanid, b"y" * 30000))
-
-
-def too_large(t, channel):
-    t._send_message(message(MSG_CHANNEL_DATA, channel.remote_chanid, b"y" * (300 * 1024)))
-
-
 def larger_than_agreed(t, channel):
     for _ in range(20):
         t._send_message(message(MSG_CHANNEL_DATA, channel.remote_chanid, b"y" * (64 * 1024)))
@@ -186,7 +237,7 @@ def services(t):
 
 def channels_without_a_sign_in(t):
     for number in range(1000):
-        t._send_message(message(MSG_CHANNEL_OPEN, b"session", number, 0x200000, 0x8000))
+        t._send_message(message(MSG_CHANNEL_OPEN, b"session", RAW + number, 0x200000, 0x8000))
 
 
 EARLY = {f.__name__: f for f in (knocks, answers_to_no_question, services, channels_without_a_sign_in)}
@@ -215,13 +266,6 @@ def leaves():
             transport.sock.close()
 
 
-def does(act, *args):
-    try:
-        act(*args)
-    except Exception:
-        pass
-
-
 print("begun", flush=True)
 transport = None
 if deed == "leaves":
@@ -240,6 +284,8 @@ if transport:
     # A connection that is to end has as long for it as it takes.
     transport.join(60 if sys.argv[5:] == ["ends"] else 0)
     print("open" if transport.is_active() else "ended", flush=True)
+    with answers.heard:
+        print(json.dumps(answers.counts), flush=True)
 sys.stdin.read()
 if transport:
     transport.sock.close()

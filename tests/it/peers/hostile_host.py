@@ -1,5 +1,5 @@
-"""A host that breaks the protocol while somebody signs in or afterwards: DEED HOST-KEY. Prints its port, then `done` when its deed is done or
-cannot go on."""
+"""A host that breaks the protocol while somebody signs in or afterwards: DEED HOST-KEY. Prints its port, then `done` each time its deed is
+done or cannot go on."""
 
 import socket
 import sys
@@ -12,16 +12,13 @@ from paramiko.common import (
     MSG_CHANNEL_DATA,
     MSG_CHANNEL_EOF,
     MSG_CHANNEL_REQUEST,
-    MSG_CHANNEL_WINDOW_ADJUST,
-    MSG_DEBUG,
     MSG_DISCONNECT,
     MSG_GLOBAL_REQUEST,
-    MSG_IGNORE,
-    MSG_UNIMPLEMENTED,
     MSG_USERAUTH_BANNER,
     MSG_USERAUTH_INFO_REQUEST,
 )
-from raw import Everything, message
+from floods import beyond_the_window, half_an_exchange, idle_messages, key_exchanges, too_large, windows
+from raw import Everything, does, message, serve
 
 deed, host_key = sys.argv[1:3]
 
@@ -71,13 +68,6 @@ def banners(transport):
 # ---- once somebody is in ----
 
 
-def idle_messages(t, _):
-    for number in range(30000):
-        t._send_message(message(MSG_IGNORE, b"i" * 100))
-        t._send_message(message(MSG_DEBUG, False, b"d" * 100, b""))
-        t._send_message(message(MSG_UNIMPLEMENTED, number))
-
-
 def extensions(t, _):
     for number in range(20000):
         t._send_message(message(EXT_INFO, 1, b"x%d" % number, b"y" * 100))
@@ -92,16 +82,6 @@ def answers_unread(t, _):
     t.packetizer.read_message = lambda: threading.Event().wait()
     for _ in range(300000):
         t._send_message(message(MSG_GLOBAL_REQUEST, b"keepalive@openssh.com", True))
-
-
-def windows(t, channel):
-    for _ in range(2000):
-        t._send_message(message(MSG_CHANNEL_WINDOW_ADJUST, channel.remote_chanid, 0xFFFFFFFF))
-
-
-def beyond_the_window(t, channel):
-    for _ in range(4000):
-        t._send_message(message(MSG_CHANNEL_DATA, channel.remote_chanid, b"y" * 30000))
 
 
 def requests(t, channel):
@@ -123,21 +103,6 @@ def after_the_end(t, channel):
         t._send_message(message(MSG_CHANNEL_CLOSE, channel.remote_chanid))
 
 
-def key_exchanges(t, _):
-    for _ in range(150):
-        t.renegotiate_keys()
-
-
-def half_an_exchange(t, channel):
-    t._send_kex_init()
-    for _ in range(3000):
-        t._send_message(message(MSG_CHANNEL_DATA, channel.remote_chanid, b"y" * 30000))
-
-
-def too_large(t, channel):
-    t._send_message(message(MSG_CHANNEL_DATA, channel.remote_chanid, b"y" * (300 * 1024)))
-
-
 def a_long_goodbye(t, _):
     t._send_message(message(MSG_DISCONNECT, 2, b"\x1b[2J" * 50000, b""))
 
@@ -147,6 +112,13 @@ def vanishes(t, _):
 
 
 SIGN_IN = {f.__name__: f for f in (asks_for_ever, asks_unheard, asks_much, asks_at_length, banners)}
+
+
+class Transport(paramiko.Transport):
+    def __init__(self, sock):
+        super().__init__(sock)
+        # What the broker says of a channel after its end must not end paramiko.
+        self.channels_seen = Everything()
 
 
 class Server(paramiko.ServerInterface):
@@ -175,35 +147,17 @@ class Server(paramiko.ServerInterface):
         return True
 
 
-def does(act, *args):
-    try:
-        act(*args)
-    except Exception:
-        pass
-
-
 def waits(work):
     work.join(HELD_UP)
     print("done", flush=True)
 
 
+def questions(handler, _):
+    does(SIGN_IN[deed], handler.transport)
+    print("done", flush=True)
+
+
 if deed in SIGN_IN:
-    AuthHandler._interactive_query = lambda self, query: does(SIGN_IN[deed], self.transport)
+    AuthHandler._interactive_query = questions
 
-
-listener = socket.socket()
-listener.bind(("127.0.0.1", 0))
-listener.listen(8)
-print(listener.getsockname()[1], flush=True)
-kept = []
-while True:
-    stream, _ = listener.accept()
-    transport = paramiko.Transport(stream)
-    # What the broker says of a channel after its end must not end paramiko.
-    transport.channels_seen = Everything()
-    transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(host_key))
-    try:
-        transport.start_server(event=threading.Event(), server=Server(transport))
-    except Exception:
-        pass
-    kept.append(transport)
+serve(host_key, Server, Transport)

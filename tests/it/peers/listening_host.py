@@ -6,24 +6,17 @@ many: listens, as it says, and opens 1,000 connections of somebody at once; prin
 """
 
 import queue
-import socket
 import sys
 import threading
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_OPEN, MSG_GLOBAL_REQUEST, MSG_REQUEST_FAILURE, MSG_REQUEST_SUCCESS
-from paramiko.message import Message
+from raw import message, serve
 
 deed, host_key = sys.argv[1:3]
 AT_ONCE = 1000
 TAKEN, REFUSED = 91, 92
 CHANNELS = 5000
-
-
-def message(kind):
-    made = Message()
-    made.add_byte(bytes([kind]))
-    return made
 
 
 class Transport(paramiko.Transport):
@@ -51,16 +44,8 @@ class Transport(paramiko.Transport):
 
     def crowd(self, address):
         for number in range(AT_ONCE):
-            opens = message(MSG_CHANNEL_OPEN)
-            opens.add_string("forwarded-tcpip")
-            opens.add_int(CHANNELS + number)
-            opens.add_int(65536)
-            opens.add_int(32768)
-            opens.add_string(address)
-            opens.add_int(self.port)
-            opens.add_string("127.0.0.1")
-            opens.add_int(1)
-            self._send_message(opens)
+            rest = (address, self.port, "127.0.0.1", 1)
+            self._send_message(message(MSG_CHANNEL_OPEN, "forwarded-tcpip", CHANNELS + number, 65536, 32768, *rest))
         kinds = [self.answers.get(timeout=300)[0] for _ in range(AT_ONCE)]
         print("taken %d refused %d" % (kinds.count(TAKEN), kinds.count(REFUSED)), flush=True)
 
@@ -89,17 +74,4 @@ class Server(paramiko.ServerInterface):
         channel.close()
 
 
-listener = socket.socket()
-listener.bind(("127.0.0.1", 0))
-listener.listen(8)
-print(listener.getsockname()[1], flush=True)
-kept = []
-while True:
-    stream, _ = listener.accept()
-    transport = Transport(stream)
-    transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(host_key))
-    try:
-        transport.start_server(event=threading.Event(), server=Server(transport))
-    except Exception:
-        pass
-    kept.append(transport)
+serve(host_key, Server, Transport)

@@ -2,7 +2,6 @@
 
 Each deed is one that a client must live with, straight and through whatever stands between."""
 
-import socket
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from paramiko.common import (
     MSG_CHANNEL_FAILURE,
     MSG_CHANNEL_REQUEST,
 )
-from paramiko.message import Message
+from raw import message, serve
 
 deed, host_key = sys.argv[1:3]
 
@@ -27,47 +26,28 @@ class Says:
     def __init__(self, channel):
         self.channel = channel
 
-    def message(self, kind):
-        made = Message()
-        made.add_byte(bytes([kind]))
-        made.add_int(self.channel.remote_chanid)
-        return made
-
-    def send(self, message):
-        self.channel.transport._send_user_message(message)
+    def send(self, kind, *fields):
+        self.channel.transport._send_user_message(message(kind, self.channel.remote_chanid, *fields))
 
     def data(self, data):
-        message = self.message(MSG_CHANNEL_DATA)
-        message.add_string(data)
-        self.send(message)
+        self.send(MSG_CHANNEL_DATA, data)
 
     def extended(self, data, kind=1):
-        message = self.message(MSG_CHANNEL_EXTENDED_DATA)
-        message.add_int(kind)
-        message.add_string(data)
-        self.send(message)
+        self.send(MSG_CHANNEL_EXTENDED_DATA, kind, data)
 
     def status(self, status):
-        message = self.message(MSG_CHANNEL_REQUEST)
-        message.add_string(b"exit-status")
-        message.add_boolean(False)
-        message.add_int(status)
-        self.send(message)
+        self.send(MSG_CHANNEL_REQUEST, b"exit-status", False, status)
 
     def strange_request(self):
-        message = self.message(MSG_CHANNEL_REQUEST)
-        message.add_string(b"weather@example.org")
-        message.add_boolean(True)
-        message.add_string(b"rain")
-        self.send(message)
+        self.send(MSG_CHANNEL_REQUEST, b"weather@example.org", True, b"rain")
 
     def eof(self):
-        self.send(self.message(MSG_CHANNEL_EOF))
+        self.send(MSG_CHANNEL_EOF)
 
     def close(self):
         # Else the library answers the client's close with a second one.
         self.channel.closed = True
-        self.send(self.message(MSG_CHANNEL_CLOSE))
+        self.send(MSG_CHANNEL_CLOSE)
 
 
 def status_first(says):
@@ -213,6 +193,11 @@ paramiko.Transport._channel_handler_table = {
 
 
 class Transport(paramiko.Transport):
+    def __init__(self, sock):
+        if deed == "banner":
+            sock.sendall(b"this is a line before the version\r\n" * 20)
+        super().__init__(sock)
+
     def _sanitize_window_size(self, size):
         return 1 if deed == "window_of_one" else super()._sanitize_window_size(size)
 
@@ -221,6 +206,9 @@ class Transport(paramiko.Transport):
 
 
 class Server(paramiko.ServerInterface):
+    def __init__(self, transport):
+        self.transport = transport
+
     def get_allowed_auths(self, username):
         return "publickey,password"
 
@@ -241,20 +229,4 @@ class Server(paramiko.ServerInterface):
         return True
 
 
-def welcome(stream):
-    if deed == "banner":
-        stream.sendall(b"this is a line before the version\r\n" * 20)
-    transport = Transport(stream)
-    transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(host_key))
-    transport.start_server(event=threading.Event(), server=Server())
-    return transport
-
-
-listener = socket.socket()
-listener.bind(("127.0.0.1", 0))
-listener.listen(8)
-print(listener.getsockname()[1], flush=True)
-kept = []
-while True:
-    stream, _ = listener.accept()
-    kept.append(welcome(stream))
+serve(host_key, Server, Transport)
