@@ -157,10 +157,10 @@ fn bulk_in_both_directions_survives_new_keys_in_both_layers() {
     let scene = jumping();
     let sent = noise(96 << 20);
     for limits in [&["-o", "RekeyLimit=1M"][..], &[]] {
-        // The jump reads the same configuration, and changes its keys as often.
         let outcome = scene.alice.exec_within(Duration::from_secs(300), Way::Through, limits, "cat", sent.clone()).ok();
         assert_eq!(sha256(&outcome.stdout), sha256(&sent));
     }
+    // The jump reads the same configuration, and changes its keys as often then.
     let config = std::fs::read_to_string(scene.alice.config()).unwrap();
     std::fs::write(scene.alice.config(), config.replace("Host broker\n", "Host broker\n  RekeyLimit 1M\n")).unwrap();
     let outcome = scene.alice.exec_within(Duration::from_secs(300), Way::Through, &["-o", "RekeyLimit=1M"], "cat", sent.clone()).ok();

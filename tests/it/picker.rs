@@ -209,14 +209,14 @@ fn what_is_withdrawn_goes_while_the_picker_stands_and_is_refused() {
 }
 
 #[test]
-fn somebody_who_goes_away_on_the_way_leaves_an_end_in_the_log() {
+fn a_session_that_is_killed_at_its_host_is_told_and_recorded_as_lost() {
     let scene = Scene::new();
     let window = window(&scene);
     shell(&window, "web-1");
     window.types("kill -9 $PPID; kill -9 $$\r");
-    eventually("ssh has ended", || window.ended());
+    assert_eq!(eventually("ssh has ended", || window.ended()), 255);
     let session = scene.broker.ended_session();
-    assert!(!session["end_reason"].is_null(), "{session}");
+    assert_eq!(session["end_reason"], "host_lost", "{session}");
 }
 
 #[test]
