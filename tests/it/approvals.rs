@@ -1,7 +1,7 @@
 //! Agents propose, Alice decides, the exact bytes run on the connection that she opened.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -9,7 +9,7 @@ use crate::world::agent::{self, connected, scene};
 use crate::world::broker::Settings;
 use crate::world::keys::Key;
 use crate::world::process::command;
-use crate::world::{Agent, Client, Process, Scene, Way, account, eventually, run};
+use crate::world::{Agent, Client, Process, Scene, SshAgent, Way, account, eventually, run};
 
 #[test]
 fn an_agent_with_stock_ssh_proposes_and_gets_what_the_command_said() {
@@ -309,24 +309,14 @@ fn the_local_door_takes_no_uid_for_a_decision_but_a_signature_of_the_ssh_agent()
     let refused = scene.broker.refuses(&["proposal", "approve", id, "--digest", digest]);
     assert!(refused.contains("at the local door no key of yours is shown"), "{refused}");
     assert!(scene.broker.refuses(&["proposal", "deny", id]).contains("no key of yours"));
-    let socket = scene.dir().join("agent.sock");
-    let mut ssh_agent = command("ssh-agent");
-    ssh_agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null());
-    let _ssh_agent = Process::start(ssh_agent);
-    eventually("the ssh agent listens", || socket.exists().then_some(()));
-    let with_agent = |mut command: Command| {
-        command.env("SSH_AUTH_SOCK", &socket);
-        command
-    };
-    let empty = run(with_agent(scene.broker.command(&["proposal", "approve", id, "--digest", digest, "--sign"])), "");
+    let ssh_agent = SshAgent::start(scene.dir().join("agent.sock"));
+    let empty = run(ssh_agent.beside(scene.broker.command(&["proposal", "approve", id, "--digest", digest, "--sign"])), "");
     assert!(empty.status == Some(1) && empty.errors().contains("none of your keys"), "{empty:?}");
-    let mut add = command("ssh-add");
-    add.arg("-q").arg(&scene.owner.key.path);
-    run(with_agent(add), "").ok();
+    ssh_agent.add(&[], &scene.owner.key);
     let wrong = "0".repeat(64);
-    let wrong = run(with_agent(scene.broker.command(&["proposal", "approve", id, "--digest", &wrong, "--sign"])), "");
+    let wrong = run(ssh_agent.beside(scene.broker.command(&["proposal", "approve", id, "--digest", &wrong, "--sign"])), "");
     assert!(wrong.status == Some(1) && wrong.errors().contains("nothing was signed"), "{wrong:?}");
-    run(with_agent(scene.broker.command(&["proposal", "approve", id, "--digest", digest, "--sign"])), "").ok();
+    run(ssh_agent.beside(scene.broker.command(&["proposal", "approve", id, "--digest", digest, "--sign"])), "").ok();
     let (status, out, errors) = proposed.end();
     assert_eq!((status, out.as_str()), (Some(0), "at the local door\n"), "{errors}");
 }

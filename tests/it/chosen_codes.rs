@@ -2,12 +2,11 @@
 
 use std::process::Command;
 
-use crate::jump_in::{dials, events, jumps};
+use crate::jump_in::{dials, jumps};
 use crate::picker::console;
-use crate::totp::{PROMPT, UNASKED, alice, at_a_terminal, connects_with, enrol, scene, told};
+use crate::totp::{PROMPT, UNASKED, at_a_terminal, connects_with, enrol, scene, told};
 use crate::world::account::NAME;
 use crate::world::broker::Settings;
-use crate::world::keys::Key;
 use crate::world::terminal::Terminal;
 use crate::world::{Scene, Way, eventually, run};
 
@@ -66,7 +65,11 @@ fn a_chosen_host_asks_for_its_code_and_who_gives_none_is_back_at_the_hosts() {
     terminal.until("no right one-time code was given");
     terminal.until("no connection to web-1");
     assert_eq!(told(&scene, "second_factor.refused", "actor", "alice"), 4);
-    assert_eq!((events(&scene, "session.permitted").len(), events(&scene, "session.denied").len()), (0, 0), "nothing was decided yet");
+    assert_eq!(
+        (scene.broker.events("session.permitted").len(), scene.broker.events("session.denied").len()),
+        (0, 0),
+        "nothing was decided yet"
+    );
     has_read(&mut terminal);
     terminal.write("\r");
     let code = authenticator.next();
@@ -106,7 +109,7 @@ fn a_chosen_host_asks_for_its_code_and_who_gives_none_is_back_at_the_hosts() {
     answers(&mut terminal, &format!("{}\n", authenticator.next()));
     terminal.until("keyward: there were too many wrong codes; wait some minutes");
     terminal.until("no connection to web-1");
-    assert_eq!((events(&scene, "session.permitted").len(), told(&scene, "second_factor.accepted", "by", "code")), (2, 2));
+    assert_eq!((scene.broker.events("session.permitted").len(), told(&scene, "second_factor.accepted", "by", "code")), (2, 2));
 }
 
 #[test]
@@ -148,17 +151,14 @@ fn who_gave_one_at_the_sign_in_is_not_asked_where_they_choose() {
     terminal.write("\rexit 6\n");
     let (status, screen) = terminal.end();
     assert_eq!(status.code(), Some(6), "{screen}");
-    assert_eq!((screen.matches(PROMPT).count(), events(&scene, "second_factor.asked").len()), (1, 1), "{screen}");
+    assert_eq!((screen.matches(PROMPT).count(), scene.broker.events("second_factor.asked").len()), (1, 1), "{screen}");
 }
 
 #[test]
 fn at_a_chosen_host_the_code_comes_first_and_what_is_typed_too_early_is_no_word_for_the_host() {
     let scene = scene(Settings::default());
-    let mine = Key::new(scene.dir().join("mine"));
+    let mine = scene.seals("sealed by alice alone");
     scene.host.authorize(&[&mine]);
-    alice(&scene, &format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private()).ok();
-    alice(&scene, "credential attach zebra --host web-1 --mine", "").ok();
-    alice(&scene, "personal seal", "sealed by alice alone").ok();
     let (authenticator, _) = enrol(&scene, "");
     let mut terminal = picking(&console(&scene));
     terminal.write("\r");
@@ -183,18 +183,18 @@ fn who_has_enrolled_none_is_told_how_in_the_picker_and_by_the_jump() {
     terminal.until("no connection to web-1");
     assert!(!terminal.seen(PROMPT));
     drop(terminal);
-    assert_eq!(events(&scene, "session.denied").len(), 1);
+    assert_eq!(scene.broker.events("session.denied").len(), 1);
 
     jumps(&scene, "alice");
     let refused = dials(&scene, "web-1:22");
     let said = refused.errors();
     assert!(refused.status == Some(255) && said.contains("you have enrolled none") && said.contains("user totp enroll"), "{refused:?}");
-    assert_eq!(events(&scene, "forward.refused").len(), 1);
+    assert_eq!(scene.broker.events("forward.refused").len(), 1);
     // Of what a code would not open either nothing is said.
     scene.add_host("web-2", &scene.host, "deploy");
     let refuses = |host: &str| dials(&scene, &format!("{host}:22")).errors().replace(host, "HOST");
     assert_eq!(refuses("web-2"), refuses("web-9"));
-    assert_eq!((scene.host.sign_ins(), events(&scene, "session.permitted").len()), (0, 0));
+    assert_eq!((scene.host.sign_ins(), scene.broker.events("session.permitted").len()), (0, 0));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_jump_asks_for_the_code_inside() {
     let scene = scene(Settings::default());
     let (authenticator, codes) = enrol(&scene, "");
     jumps(&scene, "alice");
-    let asked_before = events(&scene, "second_factor.asked").len();
+    let asked_before = scene.broker.events("second_factor.asked").len();
     let unasked = scene.alice.exec(Way::Through, "true");
     assert!(unasked.status == Some(255) && unasked.errors().contains(UNASKED), "{unasked:?}");
     // Whatever account is named inside.
@@ -214,9 +214,9 @@ fn a_jump_asks_for_the_code_inside() {
         let (status, screen) = ssh.end();
         assert!(status.success() && screen.contains("seen-42") && screen.contains(NAME), "{user}: {screen}\n{}", scene.broker.log());
     }
-    let permitted = events(&scene, "session.permitted");
+    let permitted = scene.broker.events("session.permitted");
     assert!(permitted.len() == 3 && permitted.iter().all(|e| e["detail"]["way"] == "jump" && e["host"] == "web-1"), "{permitted:?}");
-    assert_eq!(events(&scene, "second_factor.asked").len(), asked_before + 4, "inside alone");
+    assert_eq!(scene.broker.events("second_factor.asked").len(), asked_before + 4, "inside alone");
     // What fits no account is refused with the code as well.
     let mut ssh = at_a_terminal(&scene, &["-l", "web-1", "through", "true"]);
     answers(&mut ssh, &format!("{}\n", codes[2]));
@@ -228,7 +228,7 @@ fn a_jump_asks_for_the_code_inside() {
     }
     assert!(!ssh.end().0.success());
     let refused = eventually("it is recorded", || {
-        events(&scene, "signin.refused").into_iter().find(|e| e["reason"] == "no right one-time code was given")
+        scene.broker.events("signin.refused").into_iter().find(|e| e["reason"] == "no right one-time code was given")
     });
     assert_eq!(refused["detail"]["asked_for"], "alice on web-1, inside a connection of alice", "{refused}");
     // What lives on it ends with it.
@@ -253,7 +253,7 @@ fn a_code_serves_both_connections_of_a_jump_where_one_serves_for_a_while() {
         let (status, screen) = ssh.end();
         assert!(status.success() && screen.contains("seen-42"), "{screen}\n{}", scene.broker.log());
         assert_eq!(screen.matches(PROMPT).count(), asked, "{screen}");
-        assert_eq!(events(&scene, "second_factor.asked").len(), asked);
+        assert_eq!(scene.broker.events("second_factor.asked").len(), asked);
         if asked == 1 {
             // From then on neither a jump nor the picker asks.
             scene.alice.exec(Way::Through, "true").ok();

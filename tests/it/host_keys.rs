@@ -65,10 +65,6 @@ fn pinned(scene: &Scene, host: &str) -> Vec<String> {
     pins(scene, host).iter().map(|pin| pin["fingerprint"].as_str().unwrap().to_owned()).collect()
 }
 
-fn events(scene: &Scene, name: &str) -> Vec<Value> {
-    scene.broker.audit().into_iter().filter(|e| e["event"] == name).collect()
-}
-
 const ED25519: &[&str] = &["-t", "ed25519"];
 const ECDSA: &[&str] = &["-t", "ecdsa"];
 const GOOD: &[&str] = &["-h", "-n", "web.example.com,127.0.0.1", "-V", "-1h:+1h"];
@@ -88,7 +84,7 @@ fn a_certificate_of_a_trusted_ca_stands_in_for_a_pin() {
         scene.owner.verb("root", &format!("host-ca add {ca_name} -"), line).ok();
         works(&scene, &name);
         assert_eq!(pinned(&scene, &name), [format!("CA:{}", ca.fingerprint)]);
-        let signed_in = events(&scene, "session.signed_in").pop().unwrap();
+        let signed_in = scene.broker.events("session.signed_in").pop().unwrap();
         assert_eq!(signed_in["detail"]["host_key"], host.host_key.fingerprint.as_str(), "{signed_in}");
         assert_eq!(signed_in["detail"]["host_ca"], format!("CA:{}", ca.fingerprint).as_str());
         let tried = scene.broker.verb(&["credential", "test", "deploy", "--host", &name]);
@@ -98,8 +94,8 @@ fn a_certificate_of_a_trusted_ca_stands_in_for_a_pin() {
         assert!(fails(&scene, &name).contains("no key is pinned"));
         assert!(pinned(&scene, &name).is_empty());
     }
-    assert_eq!(events(&scene, "host_ca.added").len(), 3);
-    assert_eq!(events(&scene, "host_ca.removed").len(), 3);
+    assert_eq!(scene.broker.events("host_ca.added").len(), 3);
+    assert_eq!(scene.broker.events("host_ca.removed").len(), 3);
 }
 
 #[test]
@@ -157,7 +153,7 @@ fn who_may_name_a_ca_and_what_is_taken_for_one() {
     assert!(pinned(&scene, "web-2").is_empty());
     scene.broker.does(&["host", "edit", "web-2", "--address", "web-3.example.com:2222"]);
     assert_eq!(scene.broker.json(&["host-ca", "list"])[0]["covers"], 1);
-    assert_eq!(events(&scene, "host_ca.added").len(), 1);
+    assert_eq!(scene.broker.events("host_ca.added").len(), 1);
 }
 
 /// The host `web-1` once more, on a port of its own, with these keys; the broker is told where it is.
@@ -185,9 +181,10 @@ fn a_key_that_the_host_proves_is_pinned_and_the_one_before_it_goes() {
     let pin = found.iter().find(|pin| pin["fingerprint"] == new.fingerprint.as_str()).unwrap();
     assert_eq!(pin["source"], format!("rotation from {}", old.fingerprint).as_str());
     assert_eq!(found.len(), 2, "{found:?}");
-    let event = events(&scene, "host.key_pinned").into_iter().find(|e| e["detail"]["fingerprint"] == new.fingerprint.as_str()).unwrap();
+    let event =
+        scene.broker.events("host.key_pinned").into_iter().find(|e| e["detail"]["fingerprint"] == new.fingerprint.as_str()).unwrap();
     assert!(event["session"].is_string(), "{event}");
-    assert!(events(&scene, "credential.detached").is_empty());
+    assert!(scene.broker.events("credential.detached").is_empty());
     works(&scene, "web-1");
     drop(both);
     // The old key is gone from the host: the new one proves it, and the old one is let go.
@@ -195,7 +192,7 @@ fn a_key_that_the_host_proves_is_pinned_and_the_one_before_it_goes() {
     scene.alice.verb("alice", "credential attach mine --host web-1 --mine", "").ok();
     works(&scene, "web-1");
     eventually("the old key is let go", || (pinned(&scene, "web-1") == [new.fingerprint.clone()]).then_some(()));
-    assert_eq!(events(&scene, "host.key_unpinned").len(), 1);
+    assert_eq!(scene.broker.events("host.key_unpinned").len(), 1);
     works(&scene, "web-1");
     drop(only);
     let _imposter = again(&scene, &place, &old, &[]);
@@ -215,7 +212,7 @@ fn a_key_that_the_host_cannot_prove_is_not_pinned() {
     scene.broker.does(&["host", "add", "web-2", &address, "--credential", "any", "--host-key", &own.public]);
     scene.grant("alice", "web-2");
     run(scene.alice.ssh(&["-l", "web-2", "through", "true"]), "").ok();
-    let found = eventually("the forgery is recorded", || events(&scene, "host.key_unproved").pop());
+    let found = eventually("the forgery is recorded", || scene.broker.events("host.key_unproved").pop());
     assert_eq!(found["detail"]["fingerprint"], other.fingerprint.as_str(), "{found}");
     assert_eq!(found["outcome"], "denied");
     assert_eq!(pinned(&scene, "web-2"), std::slice::from_ref(&own.fingerprint));

@@ -76,7 +76,7 @@ impl Found {
 }
 
 fn accepted(scene: &Scene) -> usize {
-    scene.broker.audit().iter().filter(|e| e["event"] == "signin.accepted").count()
+    scene.broker.events("signin.accepted").len()
 }
 
 #[track_caller]

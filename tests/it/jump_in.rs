@@ -55,10 +55,6 @@ pub(crate) fn dials(scene: &Scene, to: &str) -> Outcome {
     run(scene.alice.ssh(&["-o", "LogLevel=INFO", "-W", to, "broker"]), "")
 }
 
-pub(crate) fn events(scene: &Scene, name: &str) -> Vec<Value> {
-    scene.broker.audit().into_iter().filter(|e| e["event"] == name).collect()
-}
-
 /// Runs a script of `tests/it/peers` with PORT PERSON KEY and so on.
 fn peer(scene: &Scene, script: &str, before: &[&str], after: &[&str]) -> Outcome {
     let mut program = command(python());
@@ -82,12 +78,12 @@ fn a_jump_looks_like_a_direct_connection() {
     let sessions = eventually("they have ended", || Some(scene.broker.sessions()).filter(|s| s.iter().all(|s| !s["ended_at"].is_null())));
     assert_eq!(sessions.len(), 5);
     for session in &sessions {
-        let permitted = events(&scene, "session.permitted").into_iter().find(|e| e["session"] == session["id"]).unwrap();
+        let permitted = scene.broker.events("session.permitted").into_iter().find(|e| e["session"] == session["id"]).unwrap();
         assert_eq!((permitted["detail"]["way"].as_str(), permitted["actor"].as_str()), (Some("jump"), Some("alice")), "{permitted}");
         // ssh ends the jump without a word when it has said its own goodbye, which may not have arrived then.
         assert!(matches!(session["end_reason"].as_str(), Some("client_closed" | "client_lost")), "{session}");
     }
-    let opened = events(&scene, "forward.opened");
+    let opened = scene.broker.events("forward.opened");
     assert_eq!(opened.len(), 5);
     for e in &opened {
         let detail = &e["detail"];
@@ -96,7 +92,7 @@ fn a_jump_looks_like_a_direct_connection() {
             (Some("web-1"), Some("web-1:22"), Some("jump"))
         );
     }
-    let ended = eventually("their ends are recorded", || Some(events(&scene, "forward.ended")).filter(|all| all.len() == 5));
+    let ended = eventually("their ends are recorded", || Some(scene.broker.events("forward.ended")).filter(|all| all.len() == 5));
     assert!(
         ended.iter().all(|e| e["detail"]["bytes_in"].as_u64() > Some(1000) && e["detail"]["bytes_out"].as_u64() > Some(1000)),
         "{ended:?}"
@@ -136,15 +132,14 @@ fn files_go_both_ways_with_scp_sftp_and_rsync() {
             run(desk.openssh("sftp", &["-q", "-b", "-", "HOST"]), batch).ok(),
         ]
     });
-    let inside = events(&scene, "session.permitted");
+    let inside = scene.broker.events("session.permitted");
     assert!(inside.len() >= 6 && inside.iter().all(|e| e["detail"]["way"] == "jump"), "{inside:?}");
 }
 
 #[test]
 fn paramiko_and_asyncssh_jump_and_many_jump_at_once() {
     let scene = jumping();
-    let key = scene.broker.host_keys().iter().find(|k| k.starts_with("ssh-ed25519 ")).unwrap();
-    let seen: Value = serde_json::from_str(&peer(&scene, "jumping.py", &[], &[key, "web-1"]).ok().text()).unwrap();
+    let seen: Value = serde_json::from_str(&peer(&scene, "jumping.py", &[], &[scene.broker.ed25519(), "web-1"]).ok().text()).unwrap();
     let many: Vec<Value> = (0..8).map(|n| serde_json::json!([n.to_string(), n])).collect();
     assert_eq!(seen["paramiko"], serde_json::json!({"many": many, "sftp": true, "bulk": true, "still": "still"}));
     let said = serde_json::json!({"said": ["out", "err", 7], "echoed": 3_000_000, "beside": true});
@@ -196,7 +191,7 @@ fn the_user_name_inside_is_an_account_and_what_fits_none_is_refused_with_what_do
         let said = crate::credentials::refused(&ssh(strange));
         assert!(said.contains("is no login that you can use on web-1"), "{strange}: {said}");
     }
-    let denied = events(&scene, "session.denied");
+    let denied = scene.broker.events("session.denied");
     assert_eq!(denied.len(), 5);
     assert!(denied.iter().all(|e| e["detail"]["way"] == "jump" && e["host"] == "web-1"), "{denied:?}");
     // Two sign in to one account.
@@ -269,12 +264,12 @@ fn whoever_shows_another_key_inside_is_a_stranger() {
         let plain = refused.errors().replace(&format!("{user}@"), "alice@");
         assert_eq!((refused.status, plain), (as_stranger.status, as_stranger.errors()), "{user}");
     }
-    let refused = eventually("all are recorded", || Some(events(&scene, "signin.refused")).filter(|all| all.len() == 6));
+    let refused = eventually("all are recorded", || Some(scene.broker.events("signin.refused")).filter(|all| all.len() == 6));
     assert!(
         refused.iter().all(|e| e["detail"]["asked_for"].as_str().unwrap().ends_with(" on web-1, inside a connection of alice")),
         "{refused:?}"
     );
-    assert_eq!(events(&scene, "session.permitted").len(), 1);
+    assert_eq!(scene.broker.events("session.permitted").len(), 1);
 }
 
 #[test]
@@ -301,7 +296,7 @@ fn a_certificate_signs_in_inside_as_a_key_does_and_only_its_own_person() {
     inside("alice").ok();
     let refused = inside("bob");
     assert!(refused.errors().contains("Permission denied (publickey)"), "{refused:?}");
-    let permitted = events(&scene, "session.permitted");
+    let permitted = scene.broker.events("session.permitted");
     assert!(permitted.len() == 1 && permitted[0]["detail"]["way"] == "jump", "{permitted:?}");
 }
 
@@ -314,7 +309,7 @@ fn an_agent_jumps_nowhere() {
         assert!(said.errors().contains("keyward: an agent opens no connection through a host"), "{said:?}");
         assert!(said.stdout.is_empty(), "{said:?}");
     }
-    assert_eq!(events(&scene, "forward.opened").len(), 0);
+    assert_eq!(scene.broker.events("forward.opened").len(), 0);
 }
 
 #[test]
@@ -347,10 +342,10 @@ fn a_destination_that_is_no_granted_host_gets_one_sentence() {
     // A host that is granted says on which port.
     let port = sentence("web-1:80");
     assert!(port.contains(&format!("host `web-1` is reached on its own port, {}, or on 22", scene.host.port)), "{port}");
-    let refused = events(&scene, "forward.refused");
+    let refused = scene.broker.events("forward.refused");
     assert_eq!(refused.len(), 9);
     assert!(refused.iter().all(|e| e["outcome"] == "denied" && e["actor"] == "alice" && e["detail"]["way"] == "jump"), "{refused:?}");
-    assert_eq!(events(&scene, "forward.opened").len(), 0);
+    assert_eq!(scene.broker.events("forward.opened").len(), 0);
     // A socket is nobody's there.
     let port = free_port();
     let mut ssh = scene.alice.ssh(&["-N", "-L", &format!("{port}:/run/x"), "broker"]);
@@ -359,7 +354,7 @@ fn a_destination_that_is_no_granted_host_gets_one_sentence() {
     let mut stream = eventually("the client listens", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     assert_eq!(std::io::Read::read(&mut stream, &mut [0; 8]).unwrap_or(0), 0);
     let socket = |e: &&Value| e["detail"]["kind"] == "direct-streamlocal@openssh.com" && e["detail"]["destination"] == "/run/x";
-    assert_eq!(events(&scene, "forward.refused").iter().filter(socket).count(), 1);
+    assert_eq!(scene.broker.events("forward.refused").iter().filter(socket).count(), 1);
     drop(listens);
     // What is withdrawn leads nowhere from then on.
     dials(&scene, "web-1:22");
@@ -375,8 +370,10 @@ fn noise_silence_and_half_a_sentence_inside_end_the_inside_alone() {
     for deed in ["garbage", "silence", "half"] {
         assert_eq!(hostile(&scene, deed, &[]), "ended", "{deed}");
     }
-    eventually("every end is recorded", || (events(&scene, "forward.ended").len() == events(&scene, "forward.opened").len()).then_some(()));
-    assert_eq!(events(&scene, "forward.opened").len(), 10);
+    eventually("every end is recorded", || {
+        (scene.broker.events("forward.ended").len() == scene.broker.events("forward.opened").len()).then_some(())
+    });
+    assert_eq!(scene.broker.events("forward.opened").len(), 10);
     scene.alice.exec(Way::Through, "true").ok();
 }
 
@@ -386,7 +383,7 @@ fn keys_by_the_dozen_inside_count_like_those_outside() {
     let scene = jumping_with(Settings { config, ..Settings::default() });
     let stranger = Key::new(scene.dir().join("stranger"));
     assert_eq!(hostile(&scene, "flood", &[&stranger.path.display().to_string()]), "refused 4");
-    let failed = events(&scene, "signin.refused").len();
+    let failed = scene.broker.events("signin.refused").len();
     assert!((4..=6).contains(&failed), "{failed}");
 }
 
@@ -396,7 +393,7 @@ fn a_connection_inside_takes_a_place_like_one_outside() {
     let scene = jumping_with(Settings { config, ..Settings::default() });
     assert_eq!(hostile(&scene, "many", &[]), "7 4");
     // And it is free again.
-    eventually("every end is recorded", || (events(&scene, "forward.ended").len() == 7).then_some(()));
+    eventually("every end is recorded", || (scene.broker.events("forward.ended").len() == 7).then_some(()));
     scene.alice.exec(Way::Through, "true").ok();
     let config = "[limits]\nchannels = 5\n".to_owned();
     let scene = jumping_with(Settings { config, ..Settings::default() });
@@ -450,7 +447,7 @@ fn what_its_owner_sealed_is_asked_for_inside() {
         eventually("its session has ended", || scene.broker.live().is_empty().then_some(()));
         let locked = |e: &&Value| e["reason"] == "their last connection has ended";
         eventually("the scope is locked again", || {
-            (events(&scene, "personal.locked").iter().filter(locked).count() == times).then_some(())
+            (scene.broker.events("personal.locked").iter().filter(locked).count() == times).then_some(())
         });
     }
     assert_eq!(scene.host.sign_ins_with(&mine), 2);

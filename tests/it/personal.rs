@@ -8,12 +8,7 @@ use crate::world::{Scene, run};
 /// Alice keeps a key of her own for `web-1`.
 fn scene() -> (Scene, Key) {
     let scene = Scene::new();
-    let mine = Key::new(scene.dir().join("mine"));
-    scene.host.authorize(&[&scene.deploy, &mine]);
-    let added = scene.alice.verb("alice", &format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private());
-    assert_eq!(added.status, Some(0), "{added:?}");
-    let attached = scene.alice.verb("alice", "credential attach zebra --host web-1 --mine", "");
-    assert_eq!(attached.status, Some(0), "{attached:?}");
+    let mine = scene.keeps();
     (scene, mine)
 }
 

@@ -1,7 +1,7 @@
 //! A person finds their host on a full screen, and the same channel is the host's: real ssh clients, on terminals.
 
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::credentials::asking_for_a_code;
 use crate::world::account::NAME;
@@ -10,7 +10,7 @@ use crate::world::keys::Key;
 use crate::world::process::command;
 use crate::world::terminal::Terminal;
 use crate::world::tmux::Tmux;
-use crate::world::{Agent, Process, Scene, agent, eventually, run, tool};
+use crate::world::{Agent, Scene, SshAgent, agent, eventually, run, tool};
 
 /// Alice's client on the way to the console.
 pub(crate) fn console(scene: &Scene) -> Command {
@@ -35,10 +35,6 @@ fn shell(window: &Tmux, host: &str) {
     window.until(&format!("keyward: connecting to {host}"));
     window.types("PS1='at-'work'$ '\r");
     window.until("at-work$");
-}
-
-fn started(scene: &Scene, event: &str) -> usize {
-    scene.broker.audit().iter().filter(|e| e["event"] == event).count()
 }
 
 #[test]
@@ -155,7 +151,7 @@ fn leaving_gives_the_terminal_back() {
         let left = screen.rfind("\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l").expect("the terminal is as it was");
         assert!(!screen[left..].contains("1049h"), "{keys:?}: {screen}");
     }
-    assert_eq!(started(&scene, "session.permitted"), 0);
+    assert_eq!(scene.broker.events("session.permitted").len(), 0);
 }
 
 #[test]
@@ -170,7 +166,7 @@ fn a_host_that_is_not_reached_is_told_and_the_picker_stands_again() {
     let screen = window.until("no connection to db-1");
     assert!(screen.contains("hint:") || screen.contains("db-1:"), "{screen}");
     assert_eq!(window.knows("#{alternate_on}"), "1");
-    assert_eq!(started(&scene, "session.refused"), 1);
+    assert_eq!(scene.broker.events("session.refused").len(), 1);
     // Once it is read, and not before.
     window.until_it("the hosts", |screen| {
         if screen.contains("no connection") {
@@ -178,7 +174,7 @@ fn a_host_that_is_not_reached_is_told_and_the_picker_stands_again() {
         }
         screen.contains("/ db-1") && screen.contains("Enter connect")
     });
-    assert_eq!(started(&scene, "session.permitted"), 1, "what was typed for one host chose no other");
+    assert_eq!(scene.broker.events("session.permitted").len(), 1, "what was typed for one host chose no other");
     window.press(&["C-u"]);
     shell(&window, "web-1");
     window.types("exit\r");
@@ -205,7 +201,7 @@ fn what_is_withdrawn_goes_while_the_picker_stands_and_is_refused() {
     window.until("1 of 2 hosts");
     window.press(&["C-c"]);
     assert_eq!(eventually("ssh has ended", || window.ended()), 0);
-    assert_eq!(started(&scene, "session.permitted"), 0);
+    assert_eq!(scene.broker.events("session.permitted").len(), 0);
 }
 
 #[test]
@@ -348,12 +344,8 @@ fn who_leaves_while_a_host_is_awaited_leaves_an_end_in_the_log() {
 #[test]
 fn what_is_sealed_is_opened_on_the_terminal_before_the_host_is_called() {
     let scene = Scene::new();
-    let mine = Key::new(scene.dir().join("mine"));
+    let mine = scene.seals("sealed by alice alone");
     scene.host.authorize(&[&mine]);
-    let alice = |words: &str, stdin: &str| scene.alice.verb("alice", words, stdin).ok();
-    scene.alice.verb("alice", &format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private()).ok();
-    alice("credential attach zebra --host web-1 --mine", "");
-    alice("personal seal", "sealed by alice alone");
     let mut terminal = Terminal::start(&console(&scene), 24, 100);
     terminal.until("type to filter");
     // What is typed behind the choice is the host's, and no answer to the question.
@@ -368,7 +360,7 @@ fn what_is_sealed_is_opened_on_the_terminal_before_the_host_is_called() {
     terminal.until("your sealed credentials were not opened");
     terminal.until("no connection to web-1");
     assert_eq!(scene.host.sign_ins(), 0);
-    assert_eq!(started(&scene, "session.permitted"), 0, "nothing was decided yet");
+    assert_eq!(scene.broker.events("session.permitted").len(), 0, "nothing was decided yet");
     // Once it is read, and not before.
     eventually("the hosts", || {
         terminal.write("\x1b[D");
@@ -381,8 +373,8 @@ fn what_is_sealed_is_opened_on_the_terminal_before_the_host_is_called() {
     let (status, screen) = terminal.end();
     assert_eq!(status.code(), Some(9), "{screen}");
     assert!(!screen.contains("sealed by alice alone") && !screen.contains("host-42"), "{screen}");
-    assert_eq!(started(&scene, "personal.opened"), 1);
-    eventually("locked with the last connection", || (started(&scene, "personal.locked") == 1).then_some(()));
+    assert_eq!(scene.broker.events("personal.opened").len(), 1);
+    eventually("locked with the last connection", || (scene.broker.events("personal.locked").len() == 1).then_some(()));
 }
 
 #[test]
@@ -405,24 +397,16 @@ fn a_hosts_question_is_asked_on_the_same_terminal_and_what_it_refuses_is_told() 
     // The client was told that it has a shell.
     terminal.until("keyward: the host refused a shell");
     assert_eq!(terminal.end().0.code(), Some(255));
-    assert_eq!(started(&scene, "session.signed_in"), 1);
+    assert_eq!(scene.broker.events("session.signed_in").len(), 1);
 }
 
 #[test]
 fn the_agent_reaches_the_chosen_host_where_it_is_granted() {
     let scene = Scene::new();
     let key = Key::new(scene.dir().join("lent"));
-    let socket = scene.dir().join("agent");
-    let mut daemon = command("ssh-agent");
-    daemon.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).stderr(Stdio::null());
-    let _daemon = Process::start(daemon);
-    eventually("the agent listens", || std::os::unix::net::UnixStream::connect(&socket).ok());
-    let mut add = command("ssh-add");
-    add.arg("-q").arg(&key.path).env("SSH_AUTH_SOCK", &socket);
-    run(add, "").ok();
-    let agent = format!("IdentityAgent={}", socket.display());
+    let agent = SshAgent::with(scene.dir().join("agent"), &key);
     let listed = || {
-        let mut terminal = Terminal::start(&scene.alice.ssh(&["-A", "-o", &agent, "-l", "alice", "through"]), 24, 100);
+        let mut terminal = Terminal::start(&agent.ssh(&scene, &["-l", "alice", "through"]), 24, 100);
         terminal.until("type to filter");
         terminal.write("\rssh-add -l; exit 3\r");
         let (status, screen) = terminal.end();

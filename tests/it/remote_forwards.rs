@@ -11,7 +11,7 @@ use crate::world::client::Stay;
 use crate::world::keys::Key;
 use crate::world::process::command;
 use crate::world::sshd::free_port;
-use crate::world::{Client, Outcome, Process, Scene, Way, eventually, noise, run, sha256};
+use crate::world::{Client, Outcome, Process, Scene, SshAgent, Way, eventually, noise, run, sha256};
 
 const ALL: &str = "shell,exec,forward-remote,forward-agent,x11";
 
@@ -64,7 +64,7 @@ fn forwards(client: &Client, way: Way, options: &[&str]) -> Stay {
 }
 
 fn events(scene: &Scene, name: &str, kind: &str) -> Vec<Value> {
-    scene.broker.audit().into_iter().filter(|e| e["event"] == name && e["detail"]["kind"] == kind).collect()
+    scene.broker.events(name).into_iter().filter(|e| e["detail"]["kind"] == kind).collect()
 }
 
 #[test]
@@ -190,17 +190,8 @@ fn a_host_asks_the_agent_where_it_is_granted_and_nowhere_else() {
     let scene = scene(ALL);
     let lists = |scene: &Scene, way: Way| {
         let key = Key::new(scene.dir().join(format!("lent-{}", way.alias())));
-        let socket = scene.dir().join(format!("agent-{}", way.alias()));
-        let mut daemon = command("ssh-agent");
-        daemon.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).stderr(Stdio::null());
-        let daemon = Process::start(daemon);
-        eventually("the agent listens", || std::os::unix::net::UnixStream::connect(&socket).ok());
-        let mut add = command("ssh-add");
-        add.arg("-q").arg(&key.path).env("SSH_AUTH_SOCK", &socket);
-        run(add, "").ok();
-        let agent = format!("IdentityAgent={}", socket.display());
-        let listed = scene.alice.exec_with(way, &["-A", "-o", &agent], "ssh-add -l", "");
-        drop(daemon);
+        let agent = SshAgent::with(scene.dir().join(format!("agent-{}", way.alias())), &key);
+        let listed = scene.alice.exec_with(way, &["-A", "-o", &agent.option()], "ssh-add -l", "");
         (listed.text().contains(&key.fingerprint), listed)
     };
     for way in Way::BOTH {
@@ -262,6 +253,6 @@ fn what_a_host_opens_unasked_is_refused_and_recorded() {
     for kind in ["x11", "forwarded-tcpip", "auth-agent@openssh.com", "forwarded-streamlocal@openssh.com", "session", "direct-tcpip"] {
         eventually(kind, || (!events(&scene, "forward.refused", kind).is_empty()).then_some(()));
     }
-    let refused = scene.broker.audit().into_iter().filter(|e| e["event"] == "forward.refused").count();
+    let refused = scene.broker.events("forward.refused").len();
     assert!(refused <= 64, "{refused}");
 }

@@ -1,16 +1,13 @@
 //! Credentials that their owner sealed: opened by what the owner knows or has, with stock clients, and by nobody else.
 
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
 
 use crate::credentials::refused;
 use crate::world::account::NAME;
 use crate::world::broker::Settings;
 use crate::world::keys::Key;
-use crate::world::process::command;
 use crate::world::terminal::Terminal;
-use crate::world::{Outcome, Process, Scene, Way, eventually, run};
+use crate::world::{Outcome, Scene, SshAgent, Way, eventually, run};
 
 const PASSPHRASE: &str = "sealed by alice alone";
 const PROMPT: &str = "Passphrase for your sealed credentials:";
@@ -18,10 +15,7 @@ const PROMPT: &str = "Passphrase for your sealed credentials:";
 /// Alice keeps a key of her own for `web-1`, and sealed it. With the recovery code.
 fn scene(settings: Settings) -> (Scene, String) {
     let scene = Scene::with(settings);
-    let mine = Key::new(scene.dir().join("mine"));
-    scene.host.authorize(&[&scene.deploy, &mine]);
-    alice(&scene, &format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private()).ok();
-    alice(&scene, "credential attach zebra --host web-1 --mine", "").ok();
+    scene.keeps();
     let sealed = alice(&scene, "personal seal", PASSPHRASE).ok();
     let code = sealed.text().trim().to_owned();
     assert_eq!(code.split('-').count(), 7, "{sealed:?}");
@@ -221,51 +215,10 @@ fn a_scan_skips_what_is_sealed_also_while_it_is_open() {
     assert_eq!(scene.host.sign_ins(), 0);
 }
 
-/// A real `ssh-agent`.
-struct SshAgent {
-    _process: Process,
-    socket: std::path::PathBuf,
-}
-
-impl SshAgent {
-    fn start(scene: &Scene) -> Self {
-        let socket = scene.dir().join("a.sock");
-        let mut agent = command("ssh-agent");
-        agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null());
-        let process = Process::start(agent);
-        eventually("the ssh agent listens", || socket.exists().then_some(()));
-        Self { _process: process, socket }
-    }
-
-    fn add(&self, args: &[&str], key: &Key) {
-        let mut add = command("ssh-add");
-        add.arg("-q").args(args).arg(&key.path).env("SSH_AUTH_SOCK", &self.socket);
-        run(add, "").ok();
-    }
-
-    fn remove_all(&self) {
-        let mut remove = command("ssh-add");
-        remove.arg("-q").arg("-D").env("SSH_AUTH_SOCK", &self.socket);
-        run(remove, "").ok();
-    }
-
-    /// `ssh -A` as Alice.
-    fn ssh(&self, scene: &Scene, args: &[&str]) -> Command {
-        let socket = format!("IdentityAgent={}", self.socket.display());
-        let mut all = vec!["-A", "-o", socket.as_str()];
-        all.extend_from_slice(args);
-        scene.alice.ssh(&all)
-    }
-
-    fn verb(&self, scene: &Scene, words: &str, stdin: &str) -> Outcome {
-        run(self.ssh(scene, &["-l", "alice", "through", "--", words]), stdin)
-    }
-}
-
 #[test]
 fn a_forwarded_agent_opens_it() {
     let (scene, _) = scene(Settings::default());
-    let agent = SshAgent::start(&scene);
+    let agent = SshAgent::start(scene.dir().join("a.sock"));
     let key = Key::new(scene.dir().join("for-sealing"));
     agent.add(&[], &key);
     alice(&scene, "unlock", PASSPHRASE).ok();
@@ -302,7 +255,7 @@ fn a_forwarded_agent_opens_it() {
 #[test]
 fn an_agents_key_that_cannot_serve_gets_a_clear_answer() {
     let (scene, _) = scene(Settings::default());
-    let agent = SshAgent::start(&scene);
+    let agent = SshAgent::start(scene.dir().join("a.sock"));
     alice(&scene, "unlock", PASSPHRASE).ok();
     let add = "personal slot add agent";
     let empty = agent.verb(&scene, add, "");
@@ -331,14 +284,9 @@ fn an_agents_key_that_cannot_serve_gets_a_clear_answer() {
 #[test]
 fn the_local_door_uses_the_agent_of_its_own_side() {
     let scene = Scene::new();
-    let agent = SshAgent::start(&scene);
     let key = Key::new(scene.dir().join("for-sealing"));
-    agent.add(&[], &key);
-    let with_agent = |args: &[&str]| {
-        let mut command = scene.broker.command(args);
-        command.env("SSH_AUTH_SOCK", &agent.socket);
-        command
-    };
+    let agent = SshAgent::with(scene.dir().join("a.sock"), &key);
+    let with_agent = |args: &[&str]| agent.beside(scene.broker.command(args));
     scene.broker.does_with(&["personal", "seal"], "the operators own passphrase");
     scene.broker.does_with(&["unlock"], "the operators own passphrase");
     run(with_agent(&["personal", "slot", "add", "agent", "--key", &key.public_file().display().to_string()]), "").ok();

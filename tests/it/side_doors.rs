@@ -1,12 +1,10 @@
 //! Every role at every door beside the front one: a role runs the broker, and opens nothing on a host.
 
-use std::process::Stdio;
-
 use crate::credentials::refused;
 use crate::world::keys::Key;
 use crate::world::process::command;
 use crate::world::terminal::Terminal;
-use crate::world::{Client, Outcome, Scene, run};
+use crate::world::{Client, Outcome, Scene, SshAgent, run};
 
 /// One person of each role, each with a client of their own.
 fn roles(scene: &Scene) -> Vec<(&'static str, Client)> {
@@ -86,16 +84,8 @@ fn no_forward_of_any_kind_is_opened_for_any_role() {
         assert!(outcome.status != Some(0) && outcome.errors().contains("forwarding failed"), "{role}, -R: {outcome:?}");
         assert!(std::net::TcpStream::connect(("127.0.0.1", free)).is_err(), "{role}: the host listens");
         // A forwarded agent would be a way to the person's own keys from the host.
-        let socket = scene.dir().join(format!("agent-{role}"));
-        let mut daemon = command("ssh-agent");
-        daemon.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).stderr(Stdio::null());
-        let _daemon = crate::world::Process::start(daemon);
-        crate::world::eventually("the agent listens", || std::os::unix::net::UnixStream::connect(&socket).ok());
-        let mut add = command("ssh-add");
-        add.arg("-q").arg(&agent.path).env("SSH_AUTH_SOCK", &socket);
-        run(add, "").ok();
-        let lent = format!("IdentityAgent={}", socket.display());
-        let outcome = run(client.ssh(&["-A", "-o", &lent, "through", "echo \"[$SSH_AUTH_SOCK]\""]), "");
+        let lent = SshAgent::with(scene.dir().join(format!("agent-{role}")), &agent);
+        let outcome = run(client.ssh(&["-A", "-o", &lent.option(), "through", "echo \"[$SSH_AUTH_SOCK]\""]), "");
         assert!(!outcome.text().contains("agent"), "{role}: the host was given the person's agent: {outcome:?}");
         let outcome = run(client.ssh(&["-X", "through", "echo \"[$DISPLAY]\""]), "");
         assert!(!outcome.text().contains("localhost"), "{role}: the host was given the person's screen: {outcome:?}");

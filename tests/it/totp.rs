@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::hmac;
 use serde_json::Value;
 
 use crate::credentials::refused;
 use crate::world::account::NAME;
 use crate::world::broker::Settings;
 use crate::world::client::Stay;
+use crate::world::codes::{STEP, code, decoded, seconds};
 use crate::world::database::{edit, open};
 use crate::world::keys::Key;
 use crate::world::process::command;
@@ -30,31 +29,19 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     fn of(base32: &str) -> Self {
-        let digit = |c: u8| if c.is_ascii_digit() { c - b'2' + 26 } else { c - b'A' };
-        let bits: String = base32.bytes().map(|c| format!("{:05b}", digit(c))).collect();
-        let secret = bits.as_bytes().chunks_exact(8).map(|b| u8::from_str_radix(std::str::from_utf8(b).unwrap(), 2).unwrap()).collect();
         // The first code may be the one of the step before, if that lasts a while yet.
-        let back = if Self::seconds() % 30 < 15 { 2 } else { 1 };
-        Self { secret, last: Cell::new(Self::seconds() / 30 - back) }
+        let back = if seconds() % STEP < STEP / 2 { 2 } else { 1 };
+        Self { secret: decoded(base32), last: Cell::new(seconds() / STEP - back) }
     }
 
-    fn seconds() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-    }
-
-    /// RFC 6238.
     fn code(&self, step: u64) -> String {
-        let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.secret), &step.to_be_bytes());
-        let mac = mac.as_ref();
-        let offset = usize::from(mac[19] & 15);
-        let number = u32::from_be_bytes(mac[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
-        format!("{:06}", number % 1_000_000)
+        code(&self.secret, step)
     }
 
     /// The next code, as soon as the broker takes it.
     pub(crate) fn next(&self) -> String {
-        let step = (self.last.get() + 1).max(Self::seconds() / 30 - 1);
-        eventually("the next time step", || (step <= Self::seconds() / 30 + 1).then_some(()));
+        let step = (self.last.get() + 1).max(seconds() / STEP - 1);
+        eventually("the next time step", || (step <= seconds() / STEP + 1).then_some(()));
         self.last.set(step);
         self.code(step)
     }
@@ -66,7 +53,7 @@ impl Authenticator {
 
     /// No code of a step that could be meant.
     pub(crate) fn wrong(&self) -> String {
-        let now = Self::seconds() / 30;
+        let now = seconds() / STEP;
         let right: Vec<String> = (now - 3..now + 4).map(|step| self.code(step)).collect();
         (0..).map(|n| format!("{n:06}")).find(|code| !right.contains(code)).unwrap()
     }
@@ -273,11 +260,7 @@ fn a_grant_with_it_carries_no_scan() {
 #[test]
 fn the_code_comes_first_and_then_what_was_sealed() {
     let scene = scene(Settings::default());
-    let mine = Key::new(scene.dir().join("mine"));
-    scene.host.authorize(&[&scene.deploy, &mine]);
-    alice(&scene, &format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private()).ok();
-    alice(&scene, "credential attach zebra --host web-1 --mine", "").ok();
-    alice(&scene, "personal seal", "sealed by alice alone").ok();
+    let mine = scene.seals("sealed by alice alone");
     let (authenticator, _) = enrol(&scene, "");
     let mut ssh = at_a_terminal(&scene, &["through", "echo seen-$((40+2))"]);
     ssh.until(PROMPT);
@@ -465,11 +448,14 @@ fn a_code_serves_for_a_while_where_that_is_configured() {
     scene.broker.does(&["user", "key", "add", "alice", &other.public_file().display().to_string()]);
     // ssh offers the keys of its configuration too: the other one alone is what a client without any shows.
     let mut python = command(python());
-    let host_key = scene.broker.host_keys().iter().find(|k| k.starts_with("ssh-ed25519 ")).unwrap().clone();
     python.arg(peer_script("paramiko_second.py")).args([&scene.broker.port().to_string(), "web-1"]).arg(&other.path);
-    python.args([&host_key, &authenticator.wrong(), &authenticator.next()]);
+    python.args([scene.broker.ed25519(), &authenticator.wrong(), &authenticator.next()]);
     let paramiko = run(python, "").ok();
-    assert_eq!(paramiko.text(), "One-time code for alice:|keyward: that is not the code. One-time code for alice:|seen-42\n", "{paramiko:?}");
+    assert_eq!(
+        paramiko.text(),
+        "One-time code for alice:|keyward: that is not the code. One-time code for alice:|seen-42\n",
+        "{paramiko:?}"
+    );
 }
 
 #[test]

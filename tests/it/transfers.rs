@@ -188,9 +188,9 @@ fn scp_and_rsync_are_told() {
 
 #[track_caller]
 fn python_peer(scene: &Scene, script: &str, more: &[&str]) -> Outcome {
-    let host_key = scene.broker.host_keys().iter().find(|k| k.starts_with("ssh-ed25519 ")).unwrap();
     let mut python = command(python());
-    python.arg(peer_script(script)).args([&scene.broker.port().to_string(), "web-1"]).arg(&scene.alice.key.path).arg(host_key).args(more);
+    python.arg(peer_script(script)).args([&scene.broker.port().to_string(), "web-1"]).arg(&scene.alice.key.path);
+    python.arg(scene.broker.ed25519()).args(more);
     run_within(Duration::from_secs(120), python, "")
 }
 

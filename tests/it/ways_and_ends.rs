@@ -20,10 +20,6 @@ use crate::world::{Agent, Outcome, PATIENCE, Process, Scene, Sshd, Way, eventual
 const PASSPHRASE: &str = "sealed by alice alone";
 const PROMPT: &str = "Passphrase for your sealed credentials:";
 
-fn events(scene: &Scene, name: &str) -> Vec<Value> {
-    scene.broker.audit().into_iter().filter(|e| e["event"] == name).collect()
-}
-
 fn may(scene: &Scene, hosts: &str, allow: &str) {
     scene.broker.does(&["grant", "add", "--to", "alice", "--hosts", hosts, "--allow", allow]);
 }
@@ -37,12 +33,7 @@ fn alone(scene: &Scene, host: &str, options: &[&str]) -> Outcome {
 /// A host behind `web-1`, where Alice uses a key of her own that she sealed. With the host behind it.
 fn behind_a_sealed_jump() -> (Scene, Sshd) {
     let scene = Scene::new();
-    let mine = Key::new(scene.dir().join("mine"));
-    scene.host.authorize(&[&mine, &scene.deploy]);
-    let alice = |words: &str, stdin: Vec<u8>| scene.alice.verb("alice", words, stdin).ok();
-    alice(&format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private());
-    alice("credential attach zebra --host web-1 --mine", Vec::new());
-    alice("personal seal", PASSPHRASE.into());
+    scene.seals(PASSPHRASE);
     let far = scene.another_host("far", &[&scene.deploy]);
     let pin = &far.host_key.public;
     scene.broker.does(&["host", "add", "web-9", &far.address(), "--via", "web-1", "--credential", "deploy", "--host-key", pin]);
@@ -68,7 +59,7 @@ fn a_sealed_credential_of_a_jump_host_is_asked_for_and_used() {
     let (status, screen) = ssh.end();
     assert!(status.success() && screen.contains("seen-42"), "{screen}");
     assert_eq!((scene.host.sign_ins(), far.sign_ins()), (1, 1));
-    let lease = events(&scene, "lease.opened").into_iter().find(|e| e["host"] == "web-1").unwrap();
+    let lease = scene.broker.events("lease.opened").into_iter().find(|e| e["host"] == "web-1").unwrap();
     assert!(lease["credential"].as_str().is_some_and(|c| c != "deploy"), "{lease}");
 }
 
@@ -95,12 +86,8 @@ fn a_scan_through_a_jump_host_passes_it_and_leans_on_nobody_there() {
 #[test]
 fn offers_of_other_keys_during_a_sealed_sign_in_lead_nowhere_else() {
     let scene = Scene::new();
-    let mine = Key::new(scene.dir().join("mine"));
+    let mine = scene.seals(PASSPHRASE);
     scene.host.authorize(&[&mine]);
-    let alice = |words: &str, stdin: Vec<u8>| scene.alice.verb("alice", words, stdin).ok();
-    alice(&format!("credential add zebra --username {NAME} --key - --scope personal"), mine.private());
-    alice("credential attach zebra --host web-1 --mine", Vec::new());
-    alice("personal seal", PASSPHRASE.into());
     let other = scene.another_host("other", &[&scene.deploy]);
     scene.add_host("web-2", &other, "deploy");
     scene.grant("alice", "web-2");
@@ -154,7 +141,7 @@ fn a_forward_whose_client_leaves_first_has_its_end_with_its_bytes() {
     let trail = scene.broker.trail(&session);
     let ends = trail.iter().filter(|e| *e == "forward.ended").count();
     assert_eq!((ends, trail.last().map(String::as_str)), (2, Some("session.ended")), "{trail:?}");
-    for ended in events(&scene, "forward.ended") {
+    for ended in scene.broker.events("forward.ended") {
         assert_eq!((ended["detail"]["bytes_in"].as_u64(), ended["detail"]["bytes_out"].as_u64()), (Some(5), Some(5)), "{ended}");
     }
 }
@@ -303,7 +290,7 @@ fn a_client_is_not_taken_for_dead_while_a_host_says_nothing_of_a_port() {
     let mut errors = std::io::BufRead::lines(std::io::BufReader::new(client.stderr.take().unwrap()));
     let refused = errors.find_map(|line| line.ok().filter(|line| line.contains("forwarding failed"))).expect("it is refused");
     assert!(refused.contains("7001"), "{refused}");
-    let ended = events(&scene, "forward.listening");
+    let ended = scene.broker.events("forward.listening");
     assert_eq!((ended.len(), &ended[0]["reason"]), (1, &Value::from("the host does not answer")));
     // It lives, and a host that listens after all is told not to.
     run(scene.alice.ssh(&["-l", "web-2", "through", "now"]), "").ok();
@@ -329,7 +316,7 @@ fn a_thousand_connections_of_a_host_at_once_are_bounded() {
     let number = |at: usize| counts.split(' ').nth(at).unwrap().parse::<usize>().unwrap();
     assert!(number(1) <= 256 && number(1) + number(3) == 1000, "{counts}");
     assert!(number(1) > 0, "{counts}");
-    let refused = events(&scene, "forward.refused").len();
+    let refused = scene.broker.events("forward.refused").len();
     assert!(refused <= 64, "{refused}");
     // Nobody else has felt it.
     scene.alice.exec(Way::Through, "true").ok();

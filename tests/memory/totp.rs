@@ -1,27 +1,11 @@
 //! A second factor: its secret is shown once, while it is enrolled, and is nowhere after that; nor is it after a code was judged by it.
 //! Recovery codes are shown once, too.
 
-use aws_lc_rs::hmac;
-
 use crate::scan::{Needle, Scanner, needles, text};
 use crate::world::broker::Settings;
+use crate::world::codes::{STEP, code, decoded, seconds};
 use crate::world::terminal::Terminal;
 use crate::world::{Scene, eventually};
-
-/// RFC 6238, for the step that runs.
-fn code(secret: &[u8]) -> String {
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret), &(seconds / 30).to_be_bytes());
-    let offset = usize::from(mac.as_ref()[19] & 15);
-    let number = u32::from_be_bytes(mac.as_ref()[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
-}
-
-fn decoded(base32: &str) -> Vec<u8> {
-    let digit = |c: u8| if c.is_ascii_digit() { c - b'2' + 26 } else { c - b'A' };
-    let bits: String = base32.bytes().map(|c| format!("{:05b}", digit(c))).collect();
-    bits.as_bytes().chunks_exact(8).map(|b| u8::from_str_radix(std::str::from_utf8(b).unwrap(), 2).unwrap()).collect()
-}
 
 #[test]
 fn the_secret_of_a_second_factor_is_gone_once_it_was_shown_and_once_it_was_used() {
@@ -44,7 +28,7 @@ fn the_secret_of_a_second_factor_is_gone_once_it_was_shown_and_once_it_was_used(
         eventually(when, || scanner.search(scene.broker.id()).is_empty().then_some(()));
     };
     clean(&shown, "after the offer was shown, nothing of it is there");
-    let confirmed = scene.alice.verb("alice", "user totp confirm", code(&secret)).ok().text();
+    let confirmed = scene.alice.verb("alice", "user totp confirm", code(&secret, seconds() / STEP)).ok().text();
     clean(&shown, "after it was confirmed");
     let recovery = Scanner::new(confirmed.lines().flat_map(|code| text("a recovery code", code)));
     clean(&recovery, "after the recovery codes were shown");

@@ -121,6 +121,12 @@ impl Broker {
         &self.host_keys
     }
 
+    /// The one of these keys that is ed25519, `ssh-ed25519 BASE64`.
+    #[track_caller]
+    pub(crate) fn ed25519(&self) -> &str {
+        self.host_keys.iter().find(|k| k.starts_with("ssh-ed25519 ")).expect("an ed25519 host key")
+    }
+
     /// Its process id.
     #[track_caller]
     pub(crate) fn id(&self) -> u32 {
@@ -287,6 +293,12 @@ impl Broker {
         let mut entries = self.json(&["audit", "list", "--limit", "100000"]).as_array().expect("an array").clone();
         entries.sort_by_key(|e| e["seq"].as_u64());
         entries
+    }
+
+    /// The audit entries with this name, oldest first.
+    #[track_caller]
+    pub(crate) fn events(&self, name: &str) -> Vec<Value> {
+        self.audit().into_iter().filter(|e| e["event"] == name).collect()
     }
 
     /// The audit entries of one session, by name.

@@ -60,11 +60,7 @@ impl<'a> Desk<'a> {
     fn new(scene: &'a Scene, way: Way) -> Self {
         let (port, user, key, host_key) = match way {
             Way::Straight => (scene.host.port, NAME, &scene.alice.own, scene.host.host_key.public.clone()),
-            Way::Through => {
-                let mut keys = scene.broker.host_keys().iter();
-                let host_key = keys.find(|k| k.starts_with("ssh-ed25519 ")).expect("an ed25519 host key");
-                (scene.broker.port(), "web-1", &scene.alice.key, host_key.clone())
-            }
+            Way::Through => (scene.broker.port(), "web-1", &scene.alice.key, scene.broker.ed25519().to_owned()),
         };
         let home = format!("home-{}", way.alias());
         // Of the comparison before.

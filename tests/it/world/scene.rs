@@ -92,6 +92,25 @@ impl Scene {
         self.broker.does(&["grant", "add", "--to", to, "--hosts", hosts, "--allow", ALLOW]);
     }
 
+    /// Alice keeps a key of her own for `web-1`, the credential `zebra`, which the host takes beside the usual one.
+    #[track_caller]
+    pub(crate) fn keeps(&self) -> Key {
+        let mine = Key::new(self.dir().join("mine"));
+        self.host.authorize(&[&self.deploy, &mine]);
+        let add = format!("credential add zebra --username {} --key - --scope personal", account::NAME);
+        self.alice.verb("alice", &add, mine.private()).ok();
+        self.alice.verb("alice", "credential attach zebra --host web-1 --mine", "").ok();
+        mine
+    }
+
+    /// The same, and sealed.
+    #[track_caller]
+    pub(crate) fn seals(&self, passphrase: &str) -> Key {
+        let mine = self.keeps();
+        self.alice.verb("alice", "personal seal", passphrase).ok();
+        mine
+    }
+
     /// Another host beside the first.
     #[track_caller]
     pub(crate) fn another_host(&self, name: &str, keys: &[&Key]) -> Sshd {
