@@ -312,7 +312,7 @@ fn html_of_a_host_that_says_very_much_stays_small() {
 }
 
 #[test]
-fn a_report_of_two_hundred_hosts_is_written_soon_and_its_page_stays_small() {
+fn a_report_grows_with_its_hosts_and_no_faster_and_its_page_stays_small() {
     let mut document = only(&["web-1"]);
     let one = document.hosts.remove(0);
     document.hosts = (0..200)
@@ -340,14 +340,14 @@ fn a_report_of_two_hundred_hosts_is_written_soon_and_its_page_stays_small() {
             host
         })
         .collect();
+    let mut half = document.clone();
+    half.hosts.truncate(100);
     for format in Format::ALL {
-        let begun = std::time::Instant::now();
-        let text = text(&document, *format);
-        // Less than a second where it is optimised and alone on its machine; tests seldom are.
-        let limit = if cfg!(debug_assertions) { 60 } else { 15 };
-        assert!(begun.elapsed().as_secs() < limit, "{format}: {:?}", begun.elapsed());
+        let [half, whole] = [&half, &document].map(|document| text(document, *format).len());
+        // Some names and numbers of the second hundred are longer by a figure.
+        assert!(whole < half * 21 / 10, "{format}: {half} bytes for half of the hosts, {whole} for all of them");
         if *format == Format::Html {
-            assert!(text.len() < 10_000_000, "{}", text.len());
+            assert!(whole < 10_000_000, "{whole}");
         }
     }
 }
