@@ -366,3 +366,15 @@ fn they_take_places_among_the_channels_of_their_connection() {
         stream.read_exact(&mut [0]).ok()
     });
 }
+
+#[test]
+fn a_tunnel_is_refused_once_and_the_session_beside_it_goes_on() {
+    let scene = Scene::new();
+    // The client makes a device of its own for it, and takes a second refusal for the end of the connection.
+    let options = ["-o", "LogLevel=INFO", "-o", "ExitOnForwardFailure=no", "-w", "any:any"];
+    for way in Way::BOTH {
+        let outcome = scene.alice.exec_with(way, &options, "cat; exit 3", "goes on");
+        assert_eq!((outcome.status, outcome.text().as_str()), (Some(3), "goes on"), "{way:?}: {outcome:?}");
+        assert_eq!(outcome.errors().matches(" 0: open failed").count(), 1, "{way:?}: {outcome:?}");
+    }
+}

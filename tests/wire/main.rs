@@ -16,6 +16,7 @@ mod full_duplex;
 mod hooks;
 mod later_replies;
 mod memory;
+mod one_refusal;
 mod one_write;
 mod order;
 mod queue_limits;

@@ -2,14 +2,16 @@
 
 #![allow(dead_code)] // each module uses a part of it
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use russh::keys::{PrivateKey, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PrivateKey, PublicKeyOrCertificate};
 use russh::server::Auth;
-use russh::{Channel, ChannelId, ChannelMsg, client, server};
+use russh::{Channel, ChannelId, ChannelMsg, Preferred, cipher, client, compression, kex, mac, server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -147,4 +149,76 @@ where
             msg => return msg,
         }
     }
+}
+
+// ---- by hand ----
+
+/// A string as it stands in a packet.
+pub(crate) fn string(text: &str) -> Vec<u8> {
+    [&u32::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+/// Sends a packet with this payload, which nothing encrypts.
+pub(crate) async fn send(stream: &mut TcpStream, payload: &[u8]) {
+    let padding = 4 + (8 - (4 + 1 + payload.len() + 4) % 8) % 8;
+    let mut packet = u32::try_from(1 + payload.len() + padding).unwrap().to_be_bytes().to_vec();
+    packet.push(u8::try_from(padding).unwrap());
+    packet.extend(payload);
+    packet.resize(packet.len() + padding, 0);
+    stream.write_all(&packet).await.unwrap();
+}
+
+/// The payload of the next packet.
+pub(crate) async fn read(stream: &mut TcpStream) -> Vec<u8> {
+    within("a packet", async {
+        let length = stream.read_u32().await.unwrap();
+        let mut packet = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut packet).await.unwrap();
+        let padding = usize::from(packet[0]);
+        packet[1..packet.len() - padding].to_vec()
+    })
+    .await
+}
+
+/// Nothing that encrypts.
+pub(crate) fn unencrypted() -> Preferred {
+    Preferred {
+        kex: Cow::Borrowed(&[kex::NONE]),
+        key: Cow::Borrowed(&[Algorithm::Ed25519]),
+        host_key_certificates: Cow::Borrowed(&[]),
+        cipher: Cow::Borrowed(&[cipher::NONE]),
+        mac: Cow::Borrowed(&[mac::NONE]),
+        compression: Cow::Borrowed(&[compression::NONE]),
+    }
+}
+
+/// One side of a key exchange that is none, until the other side's new keys, which a client does not want in return.
+pub(crate) async fn exchange(stream: &mut TcpStream) {
+    stream.write_all(b"SSH-2.0-plain\r\n").await.unwrap();
+    while within("a line", stream.read_u8()).await.unwrap() != b'\n' {}
+    let lists = ["none", "ssh-ed25519", "none", "none", "none", "none", "none", "none", "", ""];
+    let mut kexinit = vec![20];
+    kexinit.extend([0; 16]);
+    kexinit.extend(lists.iter().flat_map(|list| string(list)));
+    kexinit.extend([0; 5]);
+    assert_eq!(read(stream).await[0], 20);
+    send(stream, &kexinit).await;
+    assert_eq!(read(stream).await, [21]);
+}
+
+/// A client of this server without any encryption, past the key exchange.
+pub(crate) async fn plain<H>(config: server::Config, host: H) -> TcpStream
+where
+    H: server::Handler<Error = russh::Error> + Send + 'static,
+{
+    let (mut near, far) = sockets().await;
+    tokio::spawn(async move {
+        let config = Arc::new(server::Config { preferred: unencrypted(), ..config });
+        if let Ok(running) = server::run_stream(config, far, host).await {
+            let _ = running.await;
+        }
+    });
+    exchange(&mut near).await;
+    send(&mut near, &[21]).await;
+    near
 }

@@ -1,0 +1,58 @@
+//! 0019: an open of a kind that nobody knows is refused once, on both sides.
+
+use std::sync::Arc;
+
+use russh::client;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::support::{Guest, Host, client_config, exchange, plain, read, send, server_config, sockets, string, unencrypted};
+
+/// Opens a channel with this number at the other side.
+async fn open(stream: &mut TcpStream, kind: &str, number: u32, rest: &[u8]) {
+    let numbers: Vec<u8> = [number, 0x20_0000, 0x8000].iter().flat_map(|n| n.to_be_bytes()).collect();
+    send(stream, &[&[90][..], &string(kind), &numbers, rest].concat()).await;
+}
+
+/// It is refused, and what comes then answers what is asked then.
+async fn refused_once(stream: &mut TcpStream, kind: &str, number: u32, rest: &[u8]) {
+    open(stream, kind, number, rest).await;
+    let refusal = read(stream).await;
+    assert_eq!((refusal[0], &refusal[1..5]), (92, &number.to_be_bytes()[..]), "{kind}");
+    for _ in 0..2 {
+        send(stream, &[vec![80], string("nothing@example.com"), vec![1]].concat()).await;
+        assert_eq!(read(stream).await, [82], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_refuses_an_unknown_kind_once() {
+    let (channels, _opened) = unbounded_channel();
+    let mut stream = plain(server_config(), Host { channels }).await;
+    send(&mut stream, &[vec![5], string("ssh-userauth")].concat()).await;
+    assert_eq!(read(&mut stream).await[0], 6);
+    send(&mut stream, &[vec![50], string("guest"), string("ssh-connection"), string("none")].concat()).await;
+    assert_eq!(read(&mut stream).await[0], 52);
+    refused_once(&mut stream, "tun@openssh.com", 1, &[0, 0, 0, 1, 0, 0, 0, 0]).await;
+    refused_once(&mut stream, "auth-agent@openssh.com", 2, &[]).await;
+    let socket = [string("/run/socket"), string("")].concat();
+    refused_once(&mut stream, "forwarded-streamlocal@openssh.com", 3, &socket).await;
+}
+
+#[tokio::test]
+async fn a_client_refuses_an_unknown_kind_once() {
+    let (near, mut far) = sockets().await;
+    let config = Arc::new(client::Config { preferred: unencrypted(), ..client_config() });
+    let signs_in = tokio::spawn(async move {
+        let mut guest = client::connect_stream(config, near, Guest).await.unwrap();
+        assert!(guest.authenticate_none("guest").await.unwrap().success());
+        guest
+    });
+    exchange(&mut far).await;
+    assert_eq!(read(&mut far).await[0], 5);
+    send(&mut far, &[vec![6], string("ssh-userauth")].concat()).await;
+    assert_eq!(read(&mut far).await[0], 50);
+    send(&mut far, &[52]).await;
+    let _guest = signs_in.await.unwrap();
+    refused_once(&mut far, "tun@openssh.com", 1, &[0, 0, 0, 1, 0, 0, 0, 0]).await;
+}
