@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::world::account::NAME;
 use crate::world::keys::Key;
-use crate::world::{Process, Scene, Way, eventually, nonce, peer_script, python};
+use crate::world::{PATIENCE, Process, Scene, Way, eventually, nonce, peer_script, python};
 
 /// How much the broker may grow, whatever a host sends.
 const MOST_KIB: u64 = 64 * 1024;
@@ -102,4 +102,12 @@ fn an_open_that_is_never_answered_holds_up_nobody_else() {
 #[test]
 fn a_host_opens_no_channel_back() {
     survives("back", |evil, _| assert_eq!(evil.said.next().as_deref(), Some("done"), "an open that was accepted would be told first"));
+}
+
+#[test]
+fn a_malformed_open_of_a_host_ends_its_connection() {
+    survives("malformed", |evil, client| {
+        assert_eq!(client.wait().code(), Some(255));
+        assert_eq!(evil.said.next_within(2 * PATIENCE).as_deref(), Some("done"), "a connection that has not ended would be told first");
+    });
 }

@@ -40,38 +40,48 @@ def channels(transport):
 
 
 def back(transport):
-    """Channels back into the broker, of every kind that there is. Says if one is not refused."""
-    kinds = [b"session", b"x11", b"forwarded-tcpip", b"direct-tcpip", b"auth-agent@openssh.com", b"forwarded-streamlocal@openssh.com"]
-    rest = (b"127.0.0.1", 22, b"127.0.0.1", 22)
-    for number in range(6000):
-        transport._send_message(message(MSG_CHANNEL_OPEN, kinds[number % len(kinds)], number, 0x7FFFFFFF, 0x8000, *rest))
-    all_refused(6000)
+    """Channels back into the broker, of every kind that there is, and of one that nobody knows."""
+    opens(transport, {**KINDS, b"nobody@example.com": (b"rest", 1)})
 
 
 def unasked(transport):
-    """Channels of every kind as they ought to be, hundreds of each, which nobody asked for. Says if one is not refused."""
-    rest = {
-        b"x11": (b"127.0.0.1", 1),
-        b"forwarded-tcpip": (b"127.0.0.1", 22, b"127.0.0.1", 1),
-        b"auth-agent@openssh.com": (),
-        b"forwarded-streamlocal@openssh.com": (b"/tmp/socket", b""),
-        b"session": (),
-        b"direct-tcpip": (b"127.0.0.1", 22, b"127.0.0.1", 1),
-    }
-    for number in range(1800):
-        kind = list(rest)[number % len(rest)]
-        transport._send_message(message(MSG_CHANNEL_OPEN, kind, number, 0x7FFFFFFF, 0x8000, *rest[kind]))
-    all_refused(1800)
+    """Channels of every kind, hundreds of each, which nobody asked for."""
+    opens(transport, KINDS)
 
 
-def all_refused(number):
+def opens(transport, kinds):
+    """Says if one is not refused, or more than once."""
+    for number in range(300 * len(kinds)):
+        kind = list(kinds)[number % len(kinds)]
+        transport._send_message(message(MSG_CHANNEL_OPEN, kind, number, 0x7FFFFFFF, 0x8000, *kinds[kind]))
+    refused = set()
     try:
-        for _ in range(number):
-            answers.get(timeout=30)
+        for _ in range(300 * len(kinds)):
+            number = answers.get(timeout=30)
+            if number in refused:
+                print("REFUSED TWICE", flush=True)
+            refused.add(number)
     except queue.Empty:
         print("NO ANSWER", flush=True)
 
 
+def malformed(transport):
+    """A channel that brings more than its kind has. Says if that does not end the connection."""
+    transport._send_message(message(MSG_CHANNEL_OPEN, b"session", 0, 0x7FFFFFFF, 0x8000, b"more"))
+    transport.join(60)
+    if transport.is_active():
+        print("NO END", flush=True)
+
+
+# What opens a channel of each kind, as it ought to be.
+KINDS = {
+    b"x11": (b"127.0.0.1", 1),
+    b"forwarded-tcpip": (b"127.0.0.1", 22, b"127.0.0.1", 1),
+    b"auth-agent@openssh.com": (),
+    b"forwarded-streamlocal@openssh.com": (b"/tmp/socket", b""),
+    b"session": (),
+    b"direct-tcpip": (b"127.0.0.1", 22, b"127.0.0.1", 1),
+}
 answers = queue.Queue()
 
 
@@ -86,7 +96,7 @@ class Transport(paramiko.Transport):
             self._handler_table[MSG_CHANNEL_OPEN] = lambda opened: print("asked", flush=True)
         if deed in ("back", "unasked"):
             # 92 is a refusal, 91 would be an open door.
-            self._handler_table[92] = lambda answer: answers.put(None)
+            self._handler_table[92] = lambda answer: answers.put(answer.get_int())
             self._handler_table[91] = lambda answer: print("LET IN", flush=True)
 
 
@@ -104,7 +114,7 @@ class Server(paramiko.ServerInterface):
         return paramiko.InteractiveQuery("", "")
 
     def check_channel_request(self, kind, number):
-        act = {"ext_info": ext_info, "channels": channels, "back": back, "unasked": unasked}.get(deed)
+        act = {"ext_info": ext_info, "channels": channels, "back": back, "unasked": unasked, "malformed": malformed}.get(deed)
         if act:
             threading.Thread(target=self.do, args=(act,), daemon=True).start()
         return paramiko.OPEN_SUCCEEDED
