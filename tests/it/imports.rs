@@ -222,7 +222,7 @@ fn known_hosts_pins_what_is_missing_and_hosts_connect() {
     let (plan, errors) = done(broker.verb(&["import", "known-hosts"]), 1);
     assert!(plan.contains(&scene.host.host_key.fingerprint) && errors.contains("nobody is there to be asked"), "{plan}{errors}");
     broker.does(&["import", "known-hosts", "--dry-run"]);
-    assert!(pins().is_empty() && scene.broker.events("host.key_pinned").len() == 0);
+    assert!(pins().is_empty() && scene.broker.events("host.key_pinned").is_empty());
 
     // On a terminal the plan is shown, and done once somebody says so.
     let mut terminal = Terminal::start(&broker.command(&["import", "known-hosts"]), 40, 200);
