@@ -335,7 +335,7 @@ impl Life<'_> {
         self.told(|n| n.stage = Stage::Running);
         let (output, mut pieces) = mpsc::channel(PIECES);
         let (end, ended) = oneshot::channel();
-        let run = Run { proposal: running, output, stop: self.entry.withdrawn.clone(), end };
+        let run = Run { proposal: Box::new(running), output, stop: self.entry.withdrawn.clone(), end };
         if self.connection.run(run).is_err() {
             self.end(
                 Stage::Running,

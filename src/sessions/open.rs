@@ -265,7 +265,8 @@ async fn visit_of(rooms: Rooms, visit: Visit, id: SessionId, progress: Shared) {
     let mut place = rooms.registry.enter(entrance);
     let (prompts, mut questions) = mpsc::channel(1);
     let outcome = tokio::select! {
-        outcome = journey(&rooms, warrant, prompts, &progress, None) => outcome,
+        // Boxed: what it needs on the way is free again while the session lives.
+        outcome = Box::pin(journey(&rooms, warrant, prompts, &progress, None)) => outcome,
         // The journey is dropped where it stands, and with it whatever it held.
         stopped = hall.keep(&mut questions) => Err(stopped),
         why = place.told_to_end() => Err(Halt::Told(why)),

@@ -41,8 +41,9 @@ pub enum RunEnd {
 
 /// A command to run.
 pub struct Run {
-    /// What, with the proof that it was approved and that its running is on record.
-    pub proposal: Audited<Proposal<Running>>,
+    /// What, with the proof that it was approved and that its running is on record. Boxed: each session has room for some from its
+    /// beginning.
+    pub proposal: Box<Audited<Proposal<Running>>>,
     /// Where its output goes; whoever reads it slowly slows down the command.
     pub output: mpsc::Sender<Piece>,
     /// Told to end it.

@@ -25,6 +25,7 @@ mod repeated_service;
 mod replies;
 mod security_keys;
 mod security_keys_seen;
+mod small_messages;
 mod support;
 mod texts;
 mod wipe_key_exchange;
