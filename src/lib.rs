@@ -44,6 +44,7 @@ pub mod vault;
 pub mod buffer;
 pub mod relay;
 pub mod target;
+pub mod tcp;
 
 pub mod sessions;
 

@@ -41,7 +41,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("custody", &["audit", "authn", "authz", "clock", "fault", "model", "secret", "sources", "store", "vault"]),
     // 4 wires: strangers to each other
     ("buffer", &[]),
-    ("target", &["buffer", "fault", "model", "secret", "vault"]),
+    ("tcp", &[]),
+    ("target", &["buffer", "fault", "model", "secret", "tcp", "vault"]),
     ("relay", &["audit", "authz", "model", "sftp"]),
     // 5 living room
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "ssh_agent", "target"]),
@@ -114,11 +115,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "secret",
             "sessions",
             "ssh_agent",
+            "tcp",
         ],
     ),
     ("socket", &["control", "fault", "mcp", "model", "secret"]),
     // 9 roof
-    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "scans", "sources", "target"]),
+    ("config", &["approvals", "authn", "fault", "front", "mcp", "model", "scans", "sources", "target", "tcp"]),
     (
         "daemon",
         &[

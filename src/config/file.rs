@@ -82,7 +82,7 @@ macro_rules! sections {
 
 sections! {
     listen { address: Text<SocketAddr>, public: Text<Public>, }
-    ssh { post_quantum_only: bool, banner: String, second_factor_valid_for: Span, }
+    ssh { post_quantum_only: bool, banner: String, second_factor_valid_for: Span, congestion_control: String, }
     limits {
         connections: usize, connections_per_address: usize, connections_per_agent: usize, sign_in_time: Span, attempts: usize, channels: usize,
         window: Size, max_packet: Size, keepalive_interval: Span, keepalive_max: usize,
@@ -192,6 +192,8 @@ pub(super) fn apply(file: File) -> Config {
     set(&mut c.public, listen.public.map(|p| p.0.0));
     set(&mut c.front.post_quantum_only, ssh.post_quantum_only);
     set(&mut c.front.banner, ssh.banner);
+    set(&mut c.front.congestion_control, ssh.congestion_control.clone());
+    set(&mut c.target.congestion_control, ssh.congestion_control);
     set(&mut c.second_factor_valid_for, ssh.second_factor_valid_for.map(|s| s.0));
     set(&mut c.front.connections, limits.connections);
     set(&mut c.front.connections_per_address, limits.connections_per_address);
@@ -300,6 +302,7 @@ fn check(c: &Config) -> Result<(), (&'static str, String)> {
         return Err(("root_key", "`root_key` must be an absolute path".to_owned()));
     }
     c.root.check()?;
+    crate::tcp::check(&c.front.congestion_control).map_err(|told| ("congestion_control", told))?;
     if c.front.banner.len() > 8192 || c.front.banner.chars().any(|ch| ch.is_control() && ch != '\n' && ch != '\t') {
         return Err(("banner", "`banner` is at most 8192 bytes of text without control characters".to_owned()));
     }

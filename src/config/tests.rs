@@ -45,6 +45,7 @@ fn mistakes_name_file_line_and_what_to_write() {
         ("[root_key]\nenvironment = [\"=x\"]\n", 2, "NAME=VALUE"),
         ("[root_key]\nretry = \"2h\"\n", 2, "between 1 s and 1 h"),
         ("[root_key]\nanchor = \"here\"\n", 2, "absolute"),
+        ("[ssh]\ncongestion_control = \"westward\"\n", 2, "one that this machine allows"),
         ("[nonsense]\n", 1, "unknown field `nonsense`"),
         ("[listen\n", 1, ""),
     ] {
@@ -53,4 +54,13 @@ fn mistakes_name_file_line_and_what_to_write() {
         assert!(shown.starts_with(&format!("/etc/broker.toml:{line}: ")), "{text:?}: {shown}");
         assert!(shown.contains(says), "{text:?}: {shown}");
     }
+}
+
+#[test]
+fn what_waits_for_a_restart_is_named_by_its_key() {
+    let read = |text: &str| parse(text, Path::new("broker.toml")).unwrap();
+    let changed = |text: &str| read(text).needs_restart(&Config::default());
+    assert_eq!(changed("[ssh]\ncongestion_control = \"reno\"\n[limits]\nchannels = 2\n"), ["ssh.congestion_control"]);
+    assert_eq!(changed("[host]\nwindow = \"1MiB\"\n"), ["host"]);
+    assert_eq!(changed("[ssh]\ncongestion_control = \"reno\"\n[host]\nwindow = \"1MiB\"\n"), ["ssh.congestion_control", "host"]);
 }

@@ -36,6 +36,8 @@ pub struct Tuning {
     pub post_quantum_only: bool,
     /// Shown to clients before they sign in; empty: nothing.
     pub banner: String,
+    /// The congestion control of their TCP connections; empty: as the system says.
+    pub congestion_control: String,
     /// Whether people at a shell are told what waits for them.
     pub notices: bool,
     /// The key that, with `i` behind it, opens their inbox there.
@@ -92,6 +94,7 @@ impl Default for Tuning {
             keepalive_max: 4,
             post_quantum_only: false,
             banner: String::new(),
+            congestion_control: String::new(),
             notices: true,
             escape: Escape::default(),
         }

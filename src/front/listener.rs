@@ -261,7 +261,8 @@ impl Listener {
                     continue;
                 }
             };
-            let _ = stream.set_nodelay(true);
+            // It was allowed when the configuration was read; a connection that is not set is as good as any other.
+            let _ = crate::tcp::set(&stream, &config.tuning.congestion_control);
             let Ok(stream) = stream.into_std() else { continue };
             turn = turn.wrapping_add(1);
             if let Some(queue) = workers.queues.get(turn % workers.queues.len().max(1)) {

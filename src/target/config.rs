@@ -32,6 +32,8 @@ pub struct Config {
     pub certificate_source_address: bool,
     /// Keys that a host announces and proves over a connection that a pinned key proved are pinned, too.
     pub learn_host_keys: bool,
+    /// The congestion control of TCP connections to hosts; empty: as the system says.
+    pub congestion_control: String,
 }
 
 impl Default for Config {
@@ -47,6 +49,7 @@ impl Default for Config {
             max_packet: 32 * 1024,
             certificate_source_address: true,
             learn_host_keys: true,
+            congestion_control: String::new(),
         }
     }
 }

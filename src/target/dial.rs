@@ -212,7 +212,11 @@ pub(super) async fn connect(config: &Config, address: &Address) -> Result<(TcpSt
     };
     match timeout(config.connect_timeout, attempt).await {
         Ok(Err(e)) if e.kind() != std::io::ErrorKind::TimedOut => Err(Error::Unreachable { address: address.clone(), error: e }),
-        Ok(Ok(connected)) => Ok(connected),
+        Ok(Ok(connected)) => {
+            // As at the front.
+            let _ = crate::tcp::set(&connected.0, &config.congestion_control);
+            Ok(connected)
+        }
         Ok(Err(_)) | Err(_) => Err(Error::TimedOut { address: address.clone(), step: "TCP connection", limit: config.connect_timeout }),
     }
 }
@@ -225,10 +229,7 @@ async fn first_of(addresses: &[SocketAddr], limit: Duration) -> std::io::Result<
         let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let share = until.saturating_duration_since(Instant::now()) / left;
         match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok((stream, *address));
-            }
+            Ok(Ok(stream)) => return Ok((stream, *address)),
             Ok(Err(e)) => last = e,
             Err(_) => last = std::io::ErrorKind::TimedOut.into(),
         }
