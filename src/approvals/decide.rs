@@ -118,6 +118,9 @@ impl Approvals {
     /// # Errors
     /// [`Error::NoSuch`]; the witness's, and then it is gone all the same.
     pub async fn revoke(&self, person: UserId, by_name: Name, id: AllowanceId) -> Result<Allowance, Error> {
+        // What it has let run is on record as running by now; what it has approved and what comes later is not started. From here on
+        // nothing waits until it stands among those that were taken back: whoever leaves takes back all of it, or nothing.
+        let mut taken_back = self.0.taken_back.write().await;
         let found = self
             .0
             .allowances
@@ -125,13 +128,12 @@ impl Approvals {
             .ok()
             .and_then(|mut all| all.iter().position(|a| a.id == id && a.person == person).map(|at| all.remove(at)))
             .ok_or_else(|| Error::NoSuch(id.to_string()))?;
-        // What it has let run is on record as running by now; what it has approved and what comes later is not started.
-        let mut taken_back = self.0.taken_back.write().await;
         taken_back.push_back(id);
         if taken_back.len() > TAKEN_BACK {
             taken_back.pop_front();
         }
         drop(taken_back);
+        self.0.ring(person);
         let event = Event::new(EventName::AllowanceRevoked, by_name.to_string())
             .session(found.session)
             .proposal(found.proposal)
@@ -140,7 +142,6 @@ impl Approvals {
             .with("sha256", found.digest)
             .count("left", u64::from(found.left));
         self.0.parts.log.record(event).await?;
-        self.0.ring(person);
         Ok(found)
     }
 }

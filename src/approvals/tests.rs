@@ -517,6 +517,31 @@ async fn what_is_taken_back_starts_nothing_that_it_has_approved_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_while_they_take_something_back_takes_it_back_or_does_not() {
+    let w = World::usual().await;
+    let first = w.propose("df -h").await;
+    let again = Some(Again { times: 2, within: Duration::from_secs(60) });
+    let decided = w.desk.approve(alice(), name("alice"), first.id, first.digest, None, again).await.unwrap();
+    let allowance = decided.allowance.unwrap();
+    ended(&first).await;
+    // Something is being started just now, which taking back waits for.
+    let starting = w.desk.0.taken_back.read().await;
+    {
+        let mut leaves = Box::pin(w.desk.revoke(ALICE.into(), name("alice"), allowance));
+        std::future::poll_fn(|cx| {
+            assert!(leaves.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
+    drop(starting);
+    assert_eq!(w.desk.allowances(ALICE.into()).len(), 1, "it is there still, to be taken back");
+    assert_eq!(w.desk.revoke(ALICE.into(), name("alice"), allowance).await.unwrap().left, 2);
+    assert!(w.desk.0.taken_back.read().await.contains(&allowance));
+    assert!(matches!(w.desk.revoke(ALICE.into(), name("alice"), allowance).await, Err(Error::NoSuch(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_came_through_unseen_leaves_no_row_without_an_end() {
     let w = World::usual().await;
     for stands in ["approved", "running"] {
