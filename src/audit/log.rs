@@ -128,7 +128,24 @@ impl Log {
         T: Send + 'static,
         E: From<store::Error> + Send + 'static,
     {
-        self.change_then(change, |_| Ok(())).await
+        self.change_heard(|| (), change).await
+    }
+
+    /// As [`Log::change`], for a change that others must hear of. `committed` is called once it is on the disk, whether or not
+    /// the caller is still there: whoever leaves in between leaves nobody untold.
+    ///
+    /// # Errors
+    /// As [`Log::change`]; then `committed` is not called.
+    pub async fn change_heard<T, E>(
+        &self,
+        committed: impl FnOnce() + Send + 'static,
+        change: impl FnOnce(&Connection) -> Result<(T, Vec<Event>), E> + Send + 'static,
+    ) -> Result<Audited<T>, E>
+    where
+        T: Send + 'static,
+        E: From<store::Error> + Send + 'static,
+    {
+        self.changed(committed, change, |_| Ok(())).await
     }
 
     /// As [`Log::change`], with something to be done last in the transaction, when nothing can fail any more but the commit.
@@ -145,18 +162,34 @@ impl Log {
         T: Send + 'static,
         E: From<store::Error> + Send + 'static,
     {
+        self.changed(|| (), change, last).await
+    }
+
+    async fn changed<T, E>(
+        &self,
+        committed: impl FnOnce() + Send + 'static,
+        change: impl FnOnce(&Connection) -> Result<(T, Vec<Event>), E> + Send + 'static,
+        last: impl FnOnce(u64) -> Result<(), E> + Send + 'static,
+    ) -> Result<Audited<T>, E>
+    where
+        T: Send + 'static,
+        E: From<store::Error> + Send + 'static,
+    {
         let clock = self.clock.clone();
         let (subject, seq) = self
             .store
-            .change(move |c| -> Result<(T, u64), E> {
-                let (subject, events) = change(c)?;
-                let mut seq = 0;
-                for event in &events {
-                    seq = append(c, &clock, event)?;
-                }
-                last(seq)?;
-                Ok((subject, seq))
-            })
+            .change_heard(
+                move |c| -> Result<(T, u64), E> {
+                    let (subject, events) = change(c)?;
+                    let mut seq = 0;
+                    for event in &events {
+                        seq = append(c, &clock, event)?;
+                    }
+                    last(seq)?;
+                    Ok((subject, seq))
+                },
+                committed,
+            )
             .await?;
         Ok(Audited { subject, seq })
     }

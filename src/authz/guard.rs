@@ -13,9 +13,11 @@ impl Default for Guard {
 }
 
 impl Guard {
-    /// Says that persons, groups, hosts, credentials or grants changed.
-    pub fn ring(&self) {
-        self.0.send_modify(|n| *n = n.wrapping_add(1));
+    /// What says that persons, groups, hosts, credentials or grants changed. It is handed to whoever commits the change and called there:
+    /// a caller who leaves between the two cannot leave sessions untold.
+    pub fn bell(&self) -> impl FnOnce() + Send + 'static {
+        let bell = self.0.clone();
+        move || bell.send_modify(|n| *n = n.wrapping_add(1))
     }
 
     /// Hears every ring from now on; several at once count as one.

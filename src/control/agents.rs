@@ -65,7 +65,7 @@ impl Call<'_> {
         let added = self
             .parts
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 if agents::count_of(c, row.owner)? >= MOST {
                     return Err(Error::unfit(format!("a person has at most {MOST} agents"), "remove one: keyward agent remove NAME"));
                 }
@@ -74,7 +74,6 @@ impl Call<'_> {
             })
             .await?;
         added.into_inner();
-        self.parts.guard.ring();
         let said = format!("agent {} added for {}", agent.name, owner.name);
         let shown_once = token.is_some();
         let reply = Reply::done(Data::Agent(view(&agent, &owner.name, token)), said);
@@ -100,13 +99,12 @@ impl Call<'_> {
         let removed = self
             .parts
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 agents::remove(c, agent.id)?;
                 Ok(((), vec![event]))
             })
             .await?;
         removed.into_inner();
-        self.parts.guard.ring();
         Ok(Reply::done(Data::Nothing, format!("agent {name} removed; its connections and proposals end")))
     }
 

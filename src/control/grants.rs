@@ -50,13 +50,12 @@ impl Call<'_> {
         let view = self
             .parts
             .log
-            .change(move |c| -> Result<(GrantView, Vec<Event>), store::Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<(GrantView, Vec<Event>), store::Error> {
                 grants::insert(c, &grant)?;
                 Ok((grant_view(&grant, &Subjects::read(c)?), vec![event]))
             })
             .await?
             .into_inner();
-        self.parts.guard.ring();
         let said = format!("{} may {} on {}", view.to, view.allow, view.hosts);
         let mut reply = Reply::done(Data::Grant(view), said);
         reply.notes = notes;
@@ -86,14 +85,13 @@ impl Call<'_> {
         let removed = self
             .parts
             .log
-            .change(move |c| -> Result<((), Vec<Event>), store::Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), store::Error> {
                 grants::remove(c, id)?;
                 Ok(((), vec![event]))
             })
             .await?;
         removed.into_inner();
         // Sessions that stood on it hear this and end.
-        self.parts.guard.ring();
         Ok(Reply::done(Data::Nothing, format!("grant {id} removed")))
     }
 

@@ -48,13 +48,12 @@ impl Call<'_> {
         let removed = self
             .parts
             .log
-            .change(move |c| -> Result<((), Vec<Event>), store::Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), store::Error> {
                 users::remove_group(c, group.id)?;
                 Ok(((), vec![event]))
             })
             .await?;
         removed.into_inner();
-        self.parts.guard.ring();
         Ok(Reply::done(Data::Nothing, said))
     }
 
@@ -70,14 +69,13 @@ impl Call<'_> {
         let (view, changed) = self
             .parts
             .log
-            .change(move |c| -> Result<((GroupView, bool), Vec<Event>), store::Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((GroupView, bool), Vec<Event>), store::Error> {
                 let changed = users::set_member(c, group.id, user_id, joins)?;
                 let members = users::group(c, &group.name)?.map(|g| g.members).unwrap_or_default();
                 Ok(((GroupView { name: group.name, members }, changed), if changed { vec![event] } else { Vec::new() }))
             })
             .await?
             .into_inner();
-        self.parts.guard.ring();
         let said = match (joins, changed) {
             (true, true) => format!("{user_name} joined {name}"),
             (true, false) => format!("{user_name} is in {name} already"),

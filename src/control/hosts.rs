@@ -147,13 +147,12 @@ impl Call<'_> {
         let removed = self
             .parts
             .log
-            .change(move |c| -> Result<((), Vec<Event>), store::Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), store::Error> {
                 hosts::remove(c, id)?;
                 Ok(((), vec![event]))
             })
             .await?;
         removed.into_inner();
-        self.parts.guard.ring();
         let (workspace, name) = (self.workspace.clone(), host.name);
         let named = self.parts.store.read(move |c| grants::all(c, &workspace)).await?;
         let left = named.iter().filter(|g| g.hosts.literal().as_ref() == Some(&name)).count();

@@ -110,7 +110,7 @@ impl Call<'_> {
             .count("mapped", ca.principals.as_ref().map_or(0, |m| u64::try_from(m.len()).unwrap_or(u64::MAX)))
             .count("limits", ca.limits.as_ref().map_or(0, |l| u64::try_from(l.len()).unwrap_or(u64::MAX)));
         let said = format!("certificates of {} sign people in, as {name}", ca.fingerprint);
-        let added = self.parts.log.change(move |c| -> Result<(UserCaView, Vec<Event>), Error> {
+        let added = self.parts.log.change_heard(self.parts.guard.bell(), move |c| -> Result<(UserCaView, Vec<Event>), Error> {
             if user_cas::all(c)?.len() >= user_cas::AUTHORITIES_MAX {
                 return Err(Error::unfit(
                     format!("there are {} authorities for people already", user_cas::AUTHORITIES_MAX),
@@ -131,7 +131,6 @@ impl Call<'_> {
             Ok((view_of(c, &ca, &Subjects::read(c)?, false)?, vec![event]))
         });
         let view = added.await?.into_inner();
-        self.parts.guard.ring();
         let reply = Reply::done(Data::UserCa(view), said);
         Ok(reply.note("whoever has its private key can be any of these people here: docs/signing-in.md"))
     }
@@ -158,12 +157,11 @@ impl Call<'_> {
         let ca = self.user_ca_to_change(&name).await?;
         let event = self.event(EventName::UserCaRemoved).with("ca", &name).with("fingerprint", &ca.fingerprint);
         let gone = name.clone();
-        let removing = self.parts.log.change(move |c| -> Result<((), Vec<Event>), store::Error> {
+        let removing = self.parts.log.change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), store::Error> {
             user_cas::remove(c, &gone)?;
             Ok(((), vec![event]))
         });
         removing.await?.into_inner();
-        self.parts.guard.ring();
         let reply = Reply::done(Data::Nothing, format!("authority {name} removed; sessions that stand on its certificates end"));
         Ok(reply.note("what was revoked of it is forgotten: adding it again would let those certificates in"))
     }
@@ -174,7 +172,7 @@ impl Call<'_> {
         let event = self.event(EventName::UserCaRevoked).with("ca", &name).with("kind", revoked.kind()).with("what", revoked.what());
         let said = format!("{revoked} of {name} is revoked; sessions that stand on it end");
         let row = RevokedRow { revoked, by: self.actor.name.clone(), at: self.now() };
-        let revoking = self.parts.log.change(move |c| -> Result<(bool, Vec<Event>), Error> {
+        let revoking = self.parts.log.change_heard(self.parts.guard.bell(), move |c| -> Result<(bool, Vec<Event>), Error> {
             if user_cas::count_revoked(c, &name)? >= user_cas::REVOCATIONS_MAX {
                 return Err(Error::unfit(
                     format!("{name} has {} revocations, and no more are kept", user_cas::REVOCATIONS_MAX),
@@ -185,7 +183,6 @@ impl Call<'_> {
             Ok((new, if new { vec![event] } else { Vec::new() }))
         });
         let new = revoking.await?.into_inner();
-        self.parts.guard.ring();
         Ok(Reply::done(Data::Nothing, if new { said } else { "it was revoked before".to_owned() }))
     }
 

@@ -24,7 +24,7 @@ impl Call<'_> {
         let view = self
             .parts
             .log
-            .change(move |c| -> Result<(UserView, Vec<Event>), Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<(UserView, Vec<Event>), Error> {
                 users::insert(c, &user)?;
                 for key in &keys {
                     users::insert_key(c, key)?;
@@ -33,7 +33,6 @@ impl Call<'_> {
             })
             .await?
             .into_inner();
-        self.parts.guard.ring();
         let name = view.name.clone();
         let reply = Reply::done(Data::User(view), format!("user {name} added"));
         Ok(if locked_out {
@@ -72,7 +71,7 @@ impl Call<'_> {
         let view = self
             .parts
             .log
-            .change(move |c| -> Result<(UserView, Vec<Event>), Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<(UserView, Vec<Event>), Error> {
                 if disabled {
                     keep_an_owner(c, &user)?;
                 }
@@ -81,7 +80,6 @@ impl Call<'_> {
             })
             .await?
             .into_inner();
-        self.parts.guard.ring();
         let said = format!("user {} {word}", view.name);
         Ok(Reply::done(Data::User(view), said))
     }
@@ -94,7 +92,7 @@ impl Call<'_> {
         let removed = self
             .parts
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 keep_an_owner(c, &user)?;
                 users::remove(c, user.id)?;
                 crate::store::shreds::note(c, "a removed person", at)?;
@@ -102,7 +100,6 @@ impl Call<'_> {
             })
             .await?;
         removed.into_inner();
-        self.parts.guard.ring();
         // Their personal credentials' ciphertext leaves the files now, not some day.
         let shredded = crate::store::shreds::settle(&self.parts.store).await?.count == 0;
         let reply = Reply::done(Data::Nothing, said);
@@ -136,7 +133,7 @@ impl Call<'_> {
         let now = self
             .parts
             .log
-            .change(move |c| -> Result<(Vec<KeyView>, Vec<Event>), Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<(Vec<KeyView>, Vec<Event>), Error> {
                 for key in &keys {
                     users::insert_key(c, key)?;
                 }
@@ -144,7 +141,6 @@ impl Call<'_> {
             })
             .await?
             .into_inner();
-        self.parts.guard.ring();
         Ok(Reply::done(Data::Keys(now), said))
     }
 
@@ -162,7 +158,7 @@ impl Call<'_> {
         let left = self
             .parts
             .log
-            .change(move |c| -> Result<(Vec<KeyView>, Vec<Event>), Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<(Vec<KeyView>, Vec<Event>), Error> {
                 users::remove_key(c, user.id, &fingerprint).map_err(|e| match e {
                     store::Error::Missing(_) => Error::no_such("key", &fingerprint, "user key list NAME"),
                     e => e.into(),
@@ -171,7 +167,6 @@ impl Call<'_> {
             })
             .await?
             .into_inner();
-        self.parts.guard.ring();
         Ok(Reply::done(Data::Keys(left), said))
     }
 

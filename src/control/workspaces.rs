@@ -20,13 +20,12 @@ impl Call<'_> {
         let added = self
             .parts
             .log
-            .change(move |c| -> Result<((), Vec<Event>), store::Error> {
+            .change_heard(self.parts.guard.bell(), move |c| -> Result<((), Vec<Event>), store::Error> {
                 workspaces::insert(c, &made, at)?;
                 Ok(((), vec![event]))
             })
             .await?;
         added.into_inner();
-        self.parts.guard.ring();
         let view = self.workspace_view(name.clone()).await?;
         let reply = Reply::done(Data::Workspace(view), format!("workspace {name} added"));
         Ok(reply.note(format!("name it in every verb: keyward host add HOST ADDRESS --workspace {name}")))
@@ -67,7 +66,7 @@ impl Call<'_> {
             .count("credentials", counts.credentials.unwrap_or(0))
             .count("grants", counts.grants);
         let (gone, at) = (name.clone(), self.now());
-        let removing = self.parts.log.change(move |c| -> Result<(Vec<SessionId>, Vec<Event>), Error> {
+        let removing = self.parts.log.change_heard(self.parts.guard.bell(), move |c| -> Result<(Vec<SessionId>, Vec<Event>), Error> {
             if let Some(scan) = workspaces::running_scan(c, &gone)? {
                 return Err(Error::unfit(
                     format!("scan {scan} runs in workspace {gone}"),
@@ -87,7 +86,6 @@ impl Call<'_> {
         });
         // Alone: what somebody seals meanwhile would be wrapped by a key that is gone, or by that of the next workspace of this name.
         let live = self.parts.custody.alone(removing).await?.into_inner();
-        self.parts.guard.ring();
         for session in &live {
             self.parts.sessions.end(*session, EndReason::Ended);
         }

@@ -137,7 +137,7 @@ impl Custody {
         self.store.room()?;
         let switched = self
             .log
-            .change(move |c| -> Result<(Authority, Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<(Authority, Vec<Event>), Error> {
                 let next = authorities::at(c, &scope, AuthorityStage::Next)?.ok_or(AuthorityError::NoNext)?.meta;
                 authorities::advance(c, &scope, AuthorityStage::Signing, AuthorityStage::Old)?;
                 authorities::advance(c, &scope, AuthorityStage::Next, AuthorityStage::Signing)?;
@@ -147,7 +147,6 @@ impl Custody {
                 Ok((signing, vec![event]))
             })
             .await?;
-        self.guard.ring();
         Ok(switched.into_inner())
     }
 
@@ -235,7 +234,7 @@ impl Custody {
         let sealed = self.vault.seal_certificate(draft, &authority, kek).await?;
         let added = self
             .log
-            .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<(Credential, Vec<Event>), Error> {
                 let still = authorities::at(c, &scope, AuthorityStage::Signing)?.is_some_and(|now| now.meta == authority);
                 if !still {
                     return Err(Error::ChangedMeanwhile("the certificate authority".to_owned()));
@@ -249,7 +248,6 @@ impl Custody {
                 Ok((sealed.row.meta, vec![event]))
             })
             .await?;
-        self.guard.ring();
         Ok(added.into_inner())
     }
 

@@ -135,7 +135,7 @@ impl Custody {
     async fn keep(&self, sealed: SealedCredential, event: impl FnOnce(&Credential) -> Event + Send + 'static) -> Result<Credential, Error> {
         let added = self
             .log
-            .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<(Credential, Vec<Event>), Error> {
                 if let Some(kek) = &sealed.new_kek {
                     credentials::insert_kek(c, kek).map_err(|_| Error::ChangedMeanwhile("the vault".to_owned()))?;
                 }
@@ -144,7 +144,6 @@ impl Custody {
                 Ok((sealed.row.meta, vec![event]))
             })
             .await?;
-        self.guard.ring();
         Ok(added.into_inner())
     }
 
@@ -196,7 +195,7 @@ impl Custody {
         sealed.row.meta.updated_at = self.clock.now();
         let edited = self
             .log
-            .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<(Credential, Vec<Event>), Error> {
                 let meanwhile = || Error::ChangedMeanwhile(format!("credential {}", before.meta.name));
                 not_rotating(c, id, &before.meta.name)?;
                 let same = credentials::row(c, id)?.is_some_and(|now| {
@@ -224,7 +223,6 @@ impl Custody {
                 Ok((sealed.row.meta, vec![event]))
             })
             .await?;
-        self.guard.ring();
         Ok(edited.into_inner())
     }
 
@@ -254,7 +252,7 @@ impl Custody {
         let bindings = self.vault.bind(row.clone(), kek, vec![(target.id, binding_of(&target, &row.meta.username))]).await?;
         let attached = self
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 not_rotating(c, credential, &row.meta.name)?;
                 let same = credentials::row(c, credential)?
                     .is_some_and(|now| now.wrapped_dek == row.wrapped_dek && now.meta.username == row.meta.username);
@@ -277,7 +275,6 @@ impl Custody {
             })
             .await?;
         attached.into_inner();
-        self.guard.ring();
         Ok(())
     }
 
@@ -288,7 +285,7 @@ impl Custody {
     pub async fn detach(&self, credential: CredentialId, host: HostId, chooser: Option<UserId>, event: Event) -> Result<(), Error> {
         let detached = self
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 if let Some(found) = credentials::by_id(c, credential)? {
                     not_rotating(c, credential, &found.name)?;
                 }
@@ -301,7 +298,6 @@ impl Custody {
             })
             .await?;
         detached.into_inner();
-        self.guard.ring();
         Ok(())
     }
 
@@ -314,7 +310,7 @@ impl Custody {
         let at = self.clock.now();
         let (live, left_bare, rotation) = self
             .log
-            .change(move |c| -> Result<_, Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<_, Error> {
                 let live = sessions::live_with(c, id)?;
                 let credential = credentials::by_id(c, id)?.ok_or_else(|| Error::Missing("such credential".to_owned()))?;
                 let left_bare = defaults::left_bare(c, &credential)?;
@@ -326,7 +322,6 @@ impl Custody {
             })
             .await?
             .into_inner();
-        self.guard.ring();
         // What a reader holds up is tried again every second, and `vault status` says so.
         let shredded = shreds::settle(&self.store).await?.count == 0;
         Ok(Deleted { shredded, live, left_bare, rotation })

@@ -36,7 +36,7 @@ impl Custody {
         let count = bindings.len();
         let attached = self
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 not_rotating(c, credential, &row.meta.name)?;
                 if !is_same(c, &row)? || hosts::all(c, &workspace)? != targets {
                     return Err(Error::ChangedMeanwhile(format!("credential {} or a host of the workspace", row.meta.name)));
@@ -55,7 +55,6 @@ impl Custody {
             })
             .await?;
         attached.into_inner();
-        self.guard.ring();
         Ok(count)
     }
 
@@ -66,7 +65,7 @@ impl Custody {
     pub async fn detach_from_workspace(&self, credential: CredentialId, workspace: Name, event: Event) -> Result<(), Error> {
         let detached = self
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 if defaults::of_workspace(c, &workspace)?.is_none_or(|found| found.id != credential) {
                     return Err(Error::Missing("such attachment".to_owned()));
                 }
@@ -78,7 +77,6 @@ impl Custody {
             })
             .await?;
         detached.into_inner();
-        self.guard.ring();
         Ok(())
     }
 
@@ -108,7 +106,7 @@ impl Custody {
         };
         let added = self
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 let meanwhile = || Error::ChangedMeanwhile("the workspace's default credential".to_owned());
                 let expected = default.as_ref().map(|(row, _)| row.meta.id);
                 if defaults::of_workspace(c, &host.workspace)?.map(|found| found.id) != expected {
@@ -134,7 +132,6 @@ impl Custody {
             })
             .await?;
         added.into_inner();
-        self.guard.ring();
         Ok(())
     }
 }

@@ -85,7 +85,7 @@ impl Custody {
         let host = after.clone();
         let changed: Audited<()> = self
             .log
-            .change(move |c| -> Result<((), Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<((), Vec<Event>), Error> {
                 let meanwhile = || Error::ChangedMeanwhile(format!("host {}", before.name));
                 if hosts::by_id(c, before.id)?.as_ref() != Some(&before) || !host_cas::vouch(c, Some(&before), &after)? {
                     return Err(meanwhile());
@@ -117,7 +117,6 @@ impl Custody {
             })
             .await?;
         changed.into_inner();
-        self.guard.ring();
         Ok(Changed { host, personal_detached })
     }
 

@@ -172,8 +172,7 @@ impl Custody {
             shreds::note(c, "replaced keys", at)?;
             Ok(((), vec![event]))
         };
-        self.log.change(change).await?.into_inner();
-        self.guard.ring();
+        self.log.change_heard(self.guard.bell(), change).await?.into_inner();
         Ok(shreds::settle(&self.store).await?.count == 0)
     }
 

@@ -183,7 +183,7 @@ impl Custody {
         sealed.row.meta.updated_at = now;
         let switched = self
             .log
-            .change(move |c| -> Result<(Credential, Vec<Event>), Error> {
+            .change_heard(self.guard.bell(), move |c| -> Result<(Credential, Vec<Event>), Error> {
                 unchanged(c, &before, &targets)?;
                 let standing = rotations::of(c, id)?;
                 if standing.is_none_or(|r| r.next != Some(next) || r.stage != RotationStage::Installing) {
@@ -212,7 +212,6 @@ impl Custody {
             })
             .await?
             .into_inner();
-        self.guard.ring();
         // The old secret leaves the files, too; what a reader holds up is tried again.
         let _ = shreds::settle(&self.store).await;
         Ok(switched)

@@ -219,8 +219,7 @@ impl Custody {
             }
             Ok(((), vec![event.with("always", always)]))
         };
-        self.log.change(change).await?.into_inner();
-        self.guard.ring();
+        self.log.change_heard(self.guard.bell(), change).await?.into_inner();
         Ok((codes, always))
     }
 
@@ -237,8 +236,7 @@ impl Custody {
             shreds::note(c, "a second factor", at)?;
             Ok(((), vec![event]))
         };
-        self.log.change(change).await?.into_inner();
-        self.guard.ring();
+        self.log.change_heard(self.guard.bell(), change).await?.into_inner();
         shreds::settle(&self.store).await?;
         Ok(())
     }
@@ -255,8 +253,7 @@ impl Custody {
             }
             Ok(((), vec![event]))
         };
-        self.log.change(change).await?.into_inner();
-        self.guard.ring();
+        self.log.change_heard(self.guard.bell(), change).await?.into_inner();
         Ok(())
     }
 

@@ -280,7 +280,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.write(false, f).await
+        self.write(false, f, || ()).await
     }
 
     /// A write that changes what is sealed (persons, hosts, credentials, grants …): the new state is sealed in the same commit.
@@ -292,10 +292,32 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.write(true, f).await
+        self.change_heard(f, || ()).await
     }
 
-    async fn write<T, E>(&self, sealed: bool, f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    /// As [`Store::change`]. `committed` is called once it is on the disk, by the writer itself: whether or not anybody waits still.
+    /// It must not block.
+    ///
+    /// # Errors
+    /// As [`Store::change`]; then `committed` is not called.
+    pub async fn change_heard<T, E>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        committed: impl FnOnce() + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.write(true, f, committed).await
+    }
+
+    async fn write<T, E>(
+        &self,
+        sealed: bool,
+        f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        committed: impl FnOnce() + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
@@ -319,6 +341,9 @@ impl Store {
         });
         let told_after: Told = Box::new(move |commit_error| {
             let result = outcome.lock().ok().and_then(|mut slot| slot.take());
+            if commit_error.is_none() && matches!(result, Some(Ok(_))) {
+                committed();
+            }
             let _ = tell.send(match (result, commit_error) {
                 (Some(Err(e)), _) => Err(e),
                 (_, Some(e)) => Err(E::from(e)),
@@ -537,6 +562,50 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_secs(10) }).unwrap();
         (dir, store)
+    }
+
+    /// A future's first step.
+    async fn begin<F: Future + Unpin>(future: &mut F) {
+        std::future::poll_fn(|cx| {
+            assert!(std::pin::Pin::new(&mut *future).poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_is_heard_of_though_whoever_asked_for_it_has_left() {
+        let (_dir, store) = temporary();
+        store.seal_with(Box::new(Fixed)).unwrap();
+        let (go, held_up) = mpsc::channel::<()>();
+        let mut holds_up = Box::pin(store.append(move |_| -> Result<(), Error> {
+            let _ = held_up.recv();
+            Ok(())
+        }));
+        begin(&mut holds_up).await;
+        let (heard, hears) = oneshot::channel();
+        let (unheard, hears_not) = oneshot::channel();
+        let insert = |c: &Connection| -> Result<(), Error> { Ok(c.execute("INSERT INTO meta VALUES('left', x'01')", []).map(drop)?) };
+        let mut leaves = Box::pin(store.change_heard(insert, move || {
+            let _ = heard.send(());
+        }));
+        begin(&mut leaves).await;
+        drop(leaves);
+        // The same row again: this one fails, and there is nothing to hear of.
+        let mut fails = Box::pin(store.change_heard(insert, move || {
+            let _ = unheard.send(());
+        }));
+        begin(&mut fails).await;
+        go.send(()).unwrap();
+        holds_up.await.unwrap();
+        hears.await.unwrap();
+        assert!(matches!(fails.await, Err(Error::Duplicate(_))));
+        assert!(hears_not.await.is_err());
+        let n: i64 = store
+            .read(|c| -> Result<i64, Error> { Ok(c.query_row("SELECT count(*) FROM meta WHERE key = 'left'", [], |r| r.get(0))?) })
+            .await
+            .unwrap();
+        assert_eq!(n, 1);
     }
 
     #[tokio::test]
