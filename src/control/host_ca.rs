@@ -4,7 +4,7 @@
 use super::api::Reply;
 use super::desk::Call;
 use super::error::Error;
-use super::hosts::detached_note;
+use super::hosts::{detached_note, shut_to_the_first};
 use super::keys;
 use super::view::{Data, HostCaView};
 use crate::model::{Address, Event, EventName, Host, HostCa, Name, printable};
@@ -126,8 +126,7 @@ impl Call<'_> {
         cas.retain(|ca| Some(&ca.name) != without);
         for before in self.every_host().await? {
             let mut after = with_authorities(&cas, Some(&before), before.clone(), self.now());
-            // Where an authority was all that was trusted, whoever comes first is not trusted in its place.
-            after.trust_first_use &= !after.host_keys.is_empty() || before.host_keys.is_empty();
+            shut_to_the_first(&before, &mut after);
             if after != before {
                 let events = self.edit_events(&before, &after);
                 detached += self.parts.custody.change_host(before, after, events).await?.personal_detached;

@@ -62,13 +62,8 @@ impl Call<'_> {
         }
         let mut reply = Reply::done(Data::Host(self.view(&host).await?), format!("host {} added", host.name));
         reply.notes.extend(credential.as_ref().and_then(alone_note));
-        // First use counts for what the broker itself connects to alone.
-        Ok(if host.host_keys.is_empty() && (!host.trust_first_use || host.via.is_some()) {
-            let name = &host.name;
-            reply.note(format!("no host key is pinned, so nobody can connect yet: keyward host trust {name}"))
-        } else {
-            reply
-        })
+        reply.notes.extend(unpinned_note(&host));
+        Ok(reply)
     }
 
     pub(super) async fn host_list(&self) -> Result<Reply, Error> {
@@ -108,6 +103,9 @@ impl Call<'_> {
             after.host_keys = self.pins(&change.host_keys, "given")?;
         }
         let mut after = self.certified(Some(&before), after).await?;
+        if change.trust_first_use.is_none() {
+            shut_to_the_first(&before, &mut after);
+        }
         let mut notes = Vec::new();
         let renamed = before.name != after.name;
         if after != before {
@@ -130,6 +128,7 @@ impl Call<'_> {
         if before.address != after.address && !after.host_keys.is_empty() && change.host_keys.is_empty() {
             notes.push(format!("the pinned keys stay; if the new address is another machine: keyward host trust {}", after.name));
         }
+        notes.extend(unpinned_note(&after));
         if renamed {
             notes.push(format!("grants that name {} do not cover {}: keyward grant list", before.name, after.name));
         }
@@ -224,6 +223,17 @@ fn is_personal(credential: &Credential) -> bool {
 fn alone_note(credential: &Credential) -> Option<String> {
     is_personal(credential)
         .then(|| format!("{} is personal: it signs in for you alone; for everybody, add one with --scope workspace", credential.name))
+}
+
+/// Where the last key that was trusted goes, whoever comes first is not trusted in its place, unless that is asked for.
+pub(super) fn shut_to_the_first(before: &Host, after: &mut Host) {
+    after.trust_first_use &= !after.host_keys.is_empty() || before.host_keys.is_empty();
+}
+
+/// What is said of a host to which nobody can connect. First use counts for what the broker itself connects to alone.
+fn unpinned_note(host: &Host) -> Option<String> {
+    let nobody = host.host_keys.is_empty() && (!host.trust_first_use || host.via.is_some());
+    nobody.then(|| format!("no host key is pinned, so nobody can connect yet: keyward host trust {}", host.name))
 }
 
 /// What a changed host did to personal credentials.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::api::Reply;
 use super::desk::Call;
 use super::error::Error;
-use super::hosts::{NewHost, detached_note};
+use super::hosts::{NewHost, detached_note, shut_to_the_first};
 use super::keys;
 use super::known_authorities::Authority;
 use super::view::{Data, KnownAuthorityAction, KnownAuthorityStep, KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
@@ -228,7 +228,7 @@ impl Call<'_> {
                 }
                 after.host_keys.retain(|pin| !gone.contains(pin.fingerprint.as_str()));
                 // Else whoever has the key that was revoked could be the first again.
-                after.trust_first_use &= !after.host_keys.is_empty() || gone.is_empty();
+                shut_to_the_first(&known.host, &mut after);
                 let events = self.edit_events(&known.host, &after);
                 let changed = self.parts.custody.change_host(known.host, after, events).await.map_err(|e| halfway(e.into()))?;
                 detached += changed.personal_detached;

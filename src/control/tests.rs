@@ -516,6 +516,7 @@ async fn a_key_that_is_not_in_the_rows_that_verify_does_nothing() {
     assert!(call(None).await.is_ok(), "the local door vouches with the uid");
 }
 
+mod authorities;
 mod choices;
 mod scopes;
 mod workspaces;

@@ -1,0 +1,31 @@
+//! Who vouches for hosts and for people: what goes with it, and which keys are nobody else's.
+
+use super::*;
+
+const CA: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBo4VSlaltztj9aIelsYDItQiUCj78a4za2I9xnIeSax";
+
+#[tokio::test]
+async fn a_host_that_leaves_its_authority_is_not_open_to_whoever_comes_first() {
+    let w = world().await;
+    let unpinned =
+        |reply: &Reply| reply.notes.iter().any(|note| note.contains("no host key is pinned") && note.contains("host trust web-"));
+    w.with("olga", "host-ca add corp x --hosts '*.example.org'", &[CA], None).await.unwrap();
+    for host in ["web-1", "web-2", "web-3"] {
+        let added = w.does("olga", &format!("host add {host} {host}.example.org --trust-first-use")).await;
+        assert!(!unpinned(&added), "the authority vouches for it");
+    }
+    // To another name that it covers: nothing goes.
+    let within = w.does("olga", "host edit web-1 --address other.example.org").await;
+    assert!(!unpinned(&within) && w.json("olga", "host show web-1").await["trust_first_use"] == true);
+    let away = w.does("olga", "host edit web-1 --address 192.0.2.7").await;
+    let host = w.json("olga", "host show web-1").await;
+    assert_eq!((&host["trust_first_use"], &host["host_keys"]), (&false.into(), &serde_json::json!([])));
+    assert!(unpinned(&away), "{:?}", away.notes);
+    // Whoever asks for it has it.
+    let asked = w.does("olga", "host edit web-2 --address 192.0.2.8 --trust-first-use").await;
+    assert!(!unpinned(&asked) && w.json("olga", "host show web-2").await["trust_first_use"] == true);
+    // The other way to lose the last pin is the same rule.
+    w.does("olga", "host-ca remove corp").await;
+    assert_eq!(w.json("olga", "host show web-3").await["trust_first_use"], false);
+    assert_eq!(w.json("olga", "host show web-2").await["trust_first_use"], true, "that one had none");
+}
