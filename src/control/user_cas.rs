@@ -124,7 +124,7 @@ impl Call<'_> {
                 ));
             }
             // What signs somebody in must not be able to say who others are.
-            users::key_is_free(c, &ca.fingerprint).map_err(|_| {
+            users::key_is_nobodys(c, &ca.fingerprint).map_err(|_| {
                 Error::unfit("this key signs in a person or an agent", "make another one for people: ssh-keygen -t ed25519 -f user_ca")
             })?;
             user_cas::insert(c, &ca)?;

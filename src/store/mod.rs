@@ -83,6 +83,14 @@ pub enum Error {
     /// A unique name or key exists already.
     #[error("{0} exists already")]
     Duplicate(String),
+    /// A key is that of an authority for people: what it signs in must not be able to say who others are.
+    #[error("the key {fingerprint} is that of the authority {ca}, whose certificates sign people in")]
+    KeyOfAuthority {
+        /// The key.
+        fingerprint: String,
+        /// The authority.
+        ca: crate::model::Name,
+    },
     /// Something still refers to it.
     #[error("{0} is still in use")]
     InUse(String),
@@ -139,7 +147,7 @@ pub enum Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Duplicate(_) | Self::InUse(_) => Kind::Conflict,
+            Self::Duplicate(_) | Self::InUse(_) | Self::KeyOfAuthority { .. } => Kind::Conflict,
             Self::Missing(_) => Kind::NotFound,
             Self::Way { .. } => Kind::Invalid,
             Self::Malformed(_) | Self::Tampered => Kind::Tampered,
@@ -161,6 +169,7 @@ impl Fault for Error {
                 Some(format!("free some space: df -h {}", path.parent().unwrap_or(path).display()))
             }
             Self::Duplicate(_) => Some("choose another one, or change the one that is there".to_owned()),
+            Self::KeyOfAuthority { .. } => Some("give a key of their own: ssh-keygen -t ed25519".to_owned()),
             Self::InUse(_) => Some("take it out of use first".to_owned()),
             Self::Way { .. } => Some("see the way to each: keyward host list; take one away: keyward host edit NAME --no-via".to_owned()),
             Self::Missing(_) => Some("see what there is with `list`".to_owned()),

@@ -131,11 +131,24 @@ pub fn has_other_owner(c: &Connection, id: UserId) -> Result<bool, Error> {
     Ok(c.query_row("SELECT EXISTS(SELECT 1 FROM users WHERE role = 'owner' AND disabled = 0 AND id <> ?1)", [id], |r| r.get(0))?)
 }
 
+/// Refuses a key for a person or an agent that somebody has, or an authority that signs people in: what signs somebody in must not be
+/// able to say who others are.
+///
+/// # Errors
+/// [`Error::Duplicate`], [`Error::KeyOfAuthority`].
+pub fn key_is_free(c: &Connection, fingerprint: &str) -> Result<(), Error> {
+    key_is_nobodys(c, fingerprint)?;
+    match super::user_cas::by_fingerprint(c, fingerprint)? {
+        Some(ca) => Err(Error::KeyOfAuthority { fingerprint: ca.fingerprint, ca: ca.name }),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a key that a person or an agent has: what signs in a program must never sign in a person.
 ///
 /// # Errors
 /// [`Error::Duplicate`].
-pub fn key_is_free(c: &Connection, fingerprint: &str) -> Result<(), Error> {
+pub fn key_is_nobodys(c: &Connection, fingerprint: &str) -> Result<(), Error> {
     if by_fingerprint(c, fingerprint)?.is_some() || super::agents::by_fingerprint(c, fingerprint)?.is_some() {
         return Err(Error::Duplicate(format!("the key {fingerprint}")));
     }

@@ -29,3 +29,31 @@ async fn a_host_that_leaves_its_authority_is_not_open_to_whoever_comes_first() {
     assert_eq!(w.json("olga", "host show web-3").await["trust_first_use"], false);
     assert_eq!(w.json("olga", "host show web-2").await["trust_first_use"], true, "that one had none");
 }
+
+#[tokio::test]
+async fn a_key_is_an_authoritys_or_somebodys_whichever_came_first() {
+    let w = world().await;
+    w.with("olga", "user-ca add office x", &[CA], None).await.unwrap();
+    for (words, who) in [("user add lena --key x", "olga"), ("user key add mo x", "mo"), ("agent add helper --key x", "mo")] {
+        let refused = w.with(who, words, &[CA], None).await.expect_err(words);
+        assert_eq!(refused.kind(), Kind::Conflict, "{words}: {refused}");
+        assert!(refused.to_string().contains("is that of the authority office, whose certificates sign people in"), "{words}: {refused}");
+        assert!(refused.hint().unwrap().contains("ssh-keygen -t ed25519"), "{words}");
+    }
+    assert_eq!(w.may_not("olga", "user show lena").await.kind(), Kind::NotFound, "nothing was changed");
+    assert_eq!(w.json("mo", "agent list").await, serde_json::json!([]));
+    // The same authority again is told as that.
+    let again = w.with("olga", "user-ca add second x", &[CA], None).await.unwrap_err();
+    assert!(again.to_string().contains("as office"), "{again}");
+    // The other order.
+    w.does("olga", "user-ca remove office").await;
+    for (words, who) in [("user key add mo x", "mo"), ("agent add helper --key x", "mo")] {
+        w.with(who, words, &[CA], None).await.unwrap();
+        let refused = w.with("olga", "user-ca add office x", &[CA], None).await.expect_err(words);
+        assert!(refused.to_string().contains("signs in a person or an agent"), "{words}: {refused}");
+        let key = w.json("mo", "user key list mo").await;
+        if let Some(fingerprint) = key[0]["fingerprint"].as_str() {
+            w.does("mo", &format!("user key remove mo {fingerprint}")).await;
+        }
+    }
+}
