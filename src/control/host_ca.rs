@@ -15,8 +15,21 @@ use crate::store::{self, host_cas, hosts};
 const MOST_PATTERN: usize = 1024;
 
 impl Call<'_> {
-    /// Trusts an authority. The same words again finish what was interrupted.
     pub(super) async fn host_ca_add(&self, name: Name, text: &str, patterns: Option<String>) -> Result<Reply, Error> {
+        let (ca, detached) = self.trust_authority(name, text, patterns).await?;
+        let view = view_of(&ca, &self.every_host().await?);
+        let covers = match view.covers {
+            1 => "1 host".to_owned(),
+            n => format!("{n} hosts"),
+        };
+        let mut reply = Reply::done(Data::HostCas(vec![view]), format!("host CA {} vouches for {covers}", ca.name));
+        reply.notes.extend(detached_note(detached));
+        Ok(reply)
+    }
+
+    /// Trusts an authority. The same words again finish what was interrupted. Returns it, and how many personal credentials lost their
+    /// binding.
+    pub(super) async fn trust_authority(&self, name: Name, text: &str, patterns: Option<String>) -> Result<(HostCa, usize), Error> {
         let (text, found) = marked(text);
         let patterns = patterns.or(found).ok_or_else(|| {
             Error::unfit("nothing says for which hosts", "name them: keyward host-ca add NAME FILE --hosts '*.example.com'")
@@ -60,26 +73,24 @@ impl Call<'_> {
             .settle_authorities(None)
             .await
             .map_err(|e| Error::Halfway { done: format!("host CA {} was added", ca.name), error: Box::new(e) })?;
-        let view = self.host_ca_view(&ca).await?;
-        let covers = match view.covers {
-            1 => "1 host".to_owned(),
-            n => format!("{n} hosts"),
-        };
-        let mut reply = Reply::done(Data::HostCas(vec![view]), format!("host CA {} vouches for {covers}", ca.name));
+        Ok((ca, detached))
+    }
+
+    pub(super) async fn host_ca_list(&self) -> Result<Reply, Error> {
+        let hosts = self.every_host().await?;
+        Ok(Reply::of(Data::HostCas(self.host_cas().await?.iter().map(|ca| view_of(ca, &hosts)).collect())))
+    }
+
+    pub(super) async fn host_ca_remove(&self, name: Name) -> Result<Reply, Error> {
+        let said = format!("host CA {name} removed");
+        let detached = self.withdraw_authority(name).await?;
+        let mut reply = Reply::done(Data::Nothing, said);
         reply.notes.extend(detached_note(detached));
         Ok(reply)
     }
 
-    pub(super) async fn host_ca_list(&self) -> Result<Reply, Error> {
-        let mut list = Vec::new();
-        for ca in self.host_cas().await? {
-            list.push(self.host_ca_view(&ca).await?);
-        }
-        Ok(Reply::of(Data::HostCas(list)))
-    }
-
-    /// Trusts it no more: its row goes, and its pin of every host.
-    pub(super) async fn host_ca_remove(&self, name: Name) -> Result<Reply, Error> {
+    /// Trusts it no more: its row goes, and its pin of every host. Returns how many personal credentials lost their binding.
+    pub(super) async fn withdraw_authority(&self, name: Name) -> Result<usize, Error> {
         let known = self.host_cas().await?;
         let Some(ca) = known.into_iter().find(|ca| ca.name == name) else {
             return Err(Error::no_such("host CA", name, "host-ca list"));
@@ -97,9 +108,7 @@ impl Call<'_> {
         removed.await?.into_inner();
         // And once more: a host may have been added meanwhile.
         detached += self.settle_authorities(Some(&ca.name)).await.map_err(halfway)?;
-        let mut reply = Reply::done(Data::Nothing, format!("host CA {} removed", ca.name));
-        reply.notes.extend(detached_note(detached));
-        Ok(reply)
+        Ok(detached)
     }
 
     /// The authorities of the workspace.
@@ -134,16 +143,16 @@ impl Call<'_> {
         }
         Ok(detached)
     }
+}
 
-    async fn host_ca_view(&self, ca: &HostCa) -> Result<HostCaView, Error> {
-        Ok(HostCaView {
-            name: ca.name.clone(),
-            hosts: ca.hosts.clone(),
-            fingerprint: ca.fingerprint.clone(),
-            public_key: ca.public_key.clone(),
-            covers: self.every_host().await?.iter().filter(|host| covers(ca, &host.address)).count(),
-            created_at: ca.created_at,
-        })
+fn view_of(ca: &HostCa, hosts: &[Host]) -> HostCaView {
+    HostCaView {
+        name: ca.name.clone(),
+        hosts: ca.hosts.clone(),
+        fingerprint: ca.fingerprint.clone(),
+        public_key: ca.public_key.clone(),
+        covers: hosts.iter().filter(|host| covers(ca, &host.address)).count(),
+        created_at: ca.created_at,
     }
 }
 

@@ -89,8 +89,7 @@ impl Call<'_> {
             }
             Agreed::Plan(_) | Agreed::Everything => {}
         }
-        let detached = self.pin_all(hosts, &view).await?;
-        self.settle(authorities).await?;
+        let detached = self.pin_all(hosts, &view).await? + self.settle(authorities).await?;
         view.applied = true;
         let said = match (view.changes(), view.others()) {
             ((0, _), (0, 0, 0)) => "no key is missing: nothing was pinned".to_owned(),

@@ -57,22 +57,22 @@ impl Call<'_> {
         Ok(out)
     }
 
-    /// Does with the authorities what was shown.
-    pub(super) async fn settle(&self, authorities: Vec<Authority>) -> Result<(), Error> {
+    /// Does with the authorities what was shown. Returns how many personal credentials lost their binding.
+    pub(super) async fn settle(&self, authorities: Vec<Authority>) -> Result<usize, Error> {
+        let mut detached = 0;
         for authority in authorities {
             let Some(name) = authority.step.name.clone() else { continue };
             let halfway = |error| Error::Halfway { done: "the keys of hosts were pinned".to_owned(), error: Box::new(error) };
             match authority.step.action {
                 KnownAuthorityAction::Add => {
-                    self.host_ca_add(name, &authority.public_key, Some(authority.step.hosts)).await.map_err(halfway)?;
+                    let trusting = self.trust_authority(name, &authority.public_key, Some(authority.step.hosts));
+                    detached += trusting.await.map_err(halfway)?.1;
                 }
-                KnownAuthorityAction::Remove => {
-                    self.host_ca_remove(name).await.map_err(halfway)?;
-                }
+                KnownAuthorityAction::Remove => detached += self.withdraw_authority(name).await.map_err(halfway)?,
                 _ => {}
             }
         }
-        Ok(())
+        Ok(detached)
     }
 
     fn authority(&self, authority: &Authority) -> Option<HostCa> {
@@ -88,7 +88,7 @@ impl Call<'_> {
 }
 
 /// A line and the fingerprint of its key.
-fn keyed(line: &Line) -> Option<(&Line, String)> {
+pub(super) fn keyed(line: &Line) -> Option<(&Line, String)> {
     keys::of_host(&line.key).ok().and_then(|mut keys| keys.pop()).map(|key| (line, key.fingerprint))
 }
 

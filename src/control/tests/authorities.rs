@@ -1,6 +1,7 @@
 //! Who vouches for hosts and for people: what goes with it, and which keys are nobody else's.
 
 use super::*;
+use crate::control::Agreed;
 
 const CA: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBo4VSlaltztj9aIelsYDItQiUCj78a4za2I9xnIeSax";
 
@@ -56,4 +57,24 @@ async fn a_key_is_an_authoritys_or_somebodys_whichever_came_first() {
             w.does("mo", &format!("user key remove mo {fingerprint}")).await;
         }
     }
+}
+
+#[tokio::test]
+async fn an_import_says_how_many_personal_credentials_an_authority_took_along() {
+    let w = world().await;
+    w.with("olga", "host add web-1 web-1.example.org --host-key x", &[&format!("web-1 {ED}")], None).await.unwrap();
+    w.does("olga", "grant add --to mo --hosts web-1 --allow exec").await;
+    w.password("mo", "credential add mine --username mo --password").await;
+    let import = async |text: String| -> Reply {
+        let caller = Caller { user: id_of("olga"), key: None, door: Door::Ssh, client: None, workspace: name("default") };
+        let (out, _in) = tokio::sync::mpsc::channel(1);
+        let command = Command::ImportKnownHosts { text, add_hosts: false, agreed: Agreed::Everything };
+        w.desk.handle(caller, command, Secrets::none(), &out).await.unwrap()
+    };
+    for line in [format!("@cert-authority *.example.org {CA}\n"), format!("@revoked *.example.org {CA}\n")] {
+        w.does("mo", "credential attach mine --host web-1 --mine").await;
+        let reply = import(line.clone()).await;
+        assert!(reply.notes.iter().any(|note| note.starts_with("1 personal credential is attached no more")), "{line}: {:?}", reply.notes);
+    }
+    assert_eq!(w.json("olga", "host-ca list").await, serde_json::json!([]));
 }
