@@ -17,7 +17,7 @@ use crate::model::{Event, EventName, User, UserId, Vouch};
 use crate::secret::Secret;
 use crate::store::second_factors::{self, Enrolment, FactorRow};
 use crate::store::{self, shreds};
-use crate::vault::{Code, Typed};
+use crate::vault::{self, Code, Typed};
 
 /// Wrong codes of one person in an hour. A guess hits with three in a million.
 const WRONG: Rate = Rate::per_hour(10);
@@ -204,14 +204,14 @@ impl Custody {
             self.log.record(refused(user, event, "too many wrong codes")).await?;
             return Err(Error::TooManyCodes);
         }
-        let judged = self.vault.judge_code(id, Enrolment::Pending, typed).await?;
+        let judged = self.tells_of_forgery(self.vault.judge_code(id, Enrolment::Pending, typed).await).await?;
         let Some((row, verdict)) = judged.filter(|(row, _)| now < row.made_at.plus(OFFER)) else { return Err(Error::NoOffer) };
         let Typed::Step(step) = verdict else {
             self.codes.was_wrong(id, now);
             self.log.record(refused(user, event, "it is no code of what is being enrolled")).await?;
             return Err(Error::WrongCode);
         };
-        let (codes, hashes) = self.vault.new_recovery_codes(row.clone()).await?;
+        let (codes, hashes) = self.tells_of_forgery(self.vault.new_recovery_codes(row.clone()).await).await?;
         let (made_at, always) = (row.made_at, row.always);
         let change = move |c: &rusqlite::Connection| -> Result<((), Vec<Event>), Error> {
             if !second_factors::enrol(c, id, made_at, step, &hashes, now)? {
@@ -266,7 +266,7 @@ impl Custody {
         let id = user.id;
         let row = self.store.read(move |c| second_factors::of(c, id, Enrolment::InForce)).await?.ok_or(Error::NoSecondFactor)?;
         let made_at = row.made_at;
-        let (codes, hashes) = self.vault.new_recovery_codes(row).await?;
+        let (codes, hashes) = self.tells_of_forgery(self.vault.new_recovery_codes(row).await).await?;
         let change = move |c: &rusqlite::Connection| -> Result<((), Vec<Event>), Error> {
             if second_factors::of(c, id, Enrolment::InForce)?.is_none_or(|row| row.made_at != made_at) {
                 return Err(Error::ChangedMeanwhile("the second factor".to_owned()));
@@ -328,15 +328,7 @@ impl Custody {
             self.log.record(refused(user, event, "there were too many wrong ones")).await?;
             return Ok(CodeGiven::TooMany);
         }
-        let judged = match self.vault.judge_code(id, Enrolment::InForce, typed).await {
-            Ok(judged) => judged,
-            Err(e) => {
-                if e.kind() == Kind::Tampered {
-                    self.log.record(Event::new(EventName::VaultTampered, "keyward").failed(e.to_string())).await?;
-                }
-                return Err(e.into());
-            }
-        };
+        let judged = self.tells_of_forgery(self.vault.judge_code(id, Enrolment::InForce, typed).await).await?;
         let Some((row, verdict)) = judged else { return Err(Error::NoSecondFactor) };
         let made_at = row.made_at;
         let accepted = match verdict {
@@ -363,6 +355,16 @@ impl Custody {
             self.codes.remember(place(id, client, key, made_at), now);
         }
         Ok(CodeGiven::Accepted(made_at))
+    }
+
+    /// What the vault answered; rows that it did not write are on record when this returns.
+    async fn tells_of_forgery<T>(&self, answer: Result<T, vault::Error>) -> Result<T, Error> {
+        if let Err(e) = &answer
+            && e.kind() == Kind::Tampered
+        {
+            self.log.record(Event::new(EventName::VaultTampered, "keyward").failed(e.to_string())).await?;
+        }
+        Ok(answer?)
     }
 
     /// Strikes something out and records that, in one transaction; `false`: somebody else was first, and nothing was written.
@@ -411,6 +413,45 @@ mod tests {
 
     fn at(client: &str, key: &str) -> Place {
         place(UserId::from([1; 16]), client.parse().unwrap(), key, Time::from_millis(5))
+    }
+
+    #[tokio::test]
+    async fn rows_that_somebody_else_wrote_are_told_of_by_every_way_in() {
+        use crate::authz::Guard;
+        use crate::clock::Clock;
+        use crate::model::Role;
+        use crate::store::{Store, audit_log, users};
+
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::simulated(Time::parse("2026-11-24T12:00:00Z").unwrap());
+        let store = Store::open(store::Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_secs(10) }).unwrap();
+        let vault =
+            crate::vault::Vault::open(&store, vault::Config { root_key: dir.path().join("root.key") }, clock.clone()).await.unwrap();
+        let log = crate::audit::Log::new(store.clone(), clock.clone());
+        let custody = Custody::new(store.clone(), log.clone(), vault, Guard::default(), clock.clone());
+        let name = "alice".parse().unwrap();
+        let alice = User { id: UserId::from([1; 16]), name, role: Role::Member, uid: None, disabled: false, created_at: clock.now() };
+        let person = alice.clone();
+        let insert = move |c: &rusqlite::Connection| -> Result<((), Vec<Event>), store::Error> { Ok((users::insert(c, &person)?, vec![])) };
+        log.change(insert).await.unwrap().into_inner();
+        let event = |name| Event::new(name, "alice");
+        custody.offer_factor(&alice, false, event(EventName::SecondFactorOffered)).await.unwrap();
+        // As a root on this machine could: past the seal.
+        let forge = |c: &rusqlite::Connection| -> Result<(), store::Error> {
+            Ok(c.execute("UPDATE second_factors SET stage = 'in force', wrapped = x'00'", []).map(drop)?)
+        };
+        store.append(forge).await.unwrap();
+        let code = || Secret::new(b"123456".to_vec());
+        let told = async || -> usize {
+            let entries = store.read(|c| audit_log::after(c, 0, 100)).await.unwrap();
+            entries.iter().filter(|entry| entry.body.contains("vault.tampered")).count()
+        };
+        let confirmed = custody.confirm_factor(&alice, code(), event(EventName::SecondFactorEnrolled)).await;
+        assert_eq!((confirmed.unwrap_err().kind(), told().await), (Kind::Tampered, 1));
+        let renewed = custody.renew_recovery_codes(&alice, event(EventName::SecondFactorCodesMade)).await;
+        assert_eq!((renewed.unwrap_err().kind(), told().await), (Kind::Tampered, 2));
+        let given = custody.give_code(&alice, None, code(), None).await;
+        assert_eq!((given.unwrap_err().kind(), told().await), (Kind::Tampered, 3));
     }
 
     #[test]
