@@ -52,14 +52,19 @@ impl Part {
     }
 
     /// Whether this is for one thing alone, which runs without anybody's presence. A person's jump needs `forward-local` and is
-    /// their own all the same.
-    pub(super) fn is_unattended(&self, asked: &Asked) -> bool {
+    /// their own all the same, and so is what they have the broker do for them while they wait.
+    pub(super) fn is_unattended(&self, asked: &Asked, purpose: Purpose) -> bool {
         match self {
-            Self::Whole | Self::Scan(_) | Self::Again => asked.needs.is_some(),
+            Self::Whole | Self::Scan(_) | Self::Again => runs_by_itself(asked, purpose),
             Self::Hop(_) => false,
             Self::HopUnattended(_) => true,
         }
     }
+}
+
+/// Whether a wish is for one thing alone, and nobody waits for it: a scan.
+fn runs_by_itself(asked: &Asked, purpose: Purpose) -> bool {
+    asked.needs.is_some() && !purpose.is_own_work()
 }
 
 impl Custody {
@@ -74,7 +79,7 @@ impl Custody {
         let action = Action::ForwardLocal;
         let asked = Asked { host: host.name.clone(), credential: None, needs: Some(action), ..warrant.asked.clone() };
         let to = warrant.host.name.clone();
-        let part = if warrant.asked.needs.is_some() { Part::HopUnattended(to) } else { Part::Hop(to) };
+        let part = if runs_by_itself(&warrant.asked, warrant.purpose) { Part::HopUnattended(to) } else { Part::Hop(to) };
         let hop = self.warranted(asked, Purpose::Connect, part).await.map_err(|e| match e {
             // That it is on the way is no secret: whoever is granted a host sees how it is reached.
             Error::NoSuchHost(host) => Error::NotGranted { action, host },
@@ -157,6 +162,37 @@ mod tests {
             legacy: crate::model::Legacy::default(),
             created_at: Time::from_millis(0),
         }
+    }
+
+    #[test]
+    fn what_somebody_waits_for_is_attended_on_each_part_of_the_way_and_a_scan_is_not() {
+        let asked = |needs| Asked {
+            user: crate::model::UserId::from([1; 16]),
+            key: None,
+            needs,
+            workspace: "default".parse().unwrap(),
+            host: "web-1".parse().unwrap(),
+            credential: None,
+            session: crate::model::SessionId::from([2; 16]),
+            client: "192.0.2.9:1".parse().unwrap(),
+        };
+        let id = crate::model::CredentialId::from([3; 16]);
+        for part in [Part::Whole, Part::Again, Part::Scan(ScanId::from([4; 16]))] {
+            assert!(part.is_unattended(&asked(Some(Action::Scan)), Purpose::Connect));
+            assert!(!part.is_unattended(&asked(None), Purpose::Connect), "a person who connects");
+            for (needs, purpose) in [
+                (Some(Action::ForwardLocal), Purpose::Look),
+                (None, Purpose::Try(id)),
+                (Some(Action::Exec), Purpose::Work(id)),
+                (Some(Action::Exec), Purpose::WorkNext(id)),
+            ] {
+                assert!(!part.is_unattended(&asked(needs), purpose), "{purpose:?}");
+            }
+        }
+        let there = asked(Some(Action::ForwardLocal));
+        let to = || "web-1".parse().unwrap();
+        assert!(!Part::Hop(to()).is_unattended(&there, Purpose::Connect));
+        assert!(Part::HopUnattended(to()).is_unattended(&there, Purpose::Connect));
     }
 
     #[test]

@@ -291,10 +291,8 @@ impl Custody {
     }
 
     /// Whether a sealed credential of this person may be used now.
-    pub(super) fn openable(&self, user: &User, unattended: bool, purpose: Purpose) -> Result<(), vault::Error> {
-        // What its owner does on hosts for the credential itself is theirs, like a connection.
-        let own_work = matches!(purpose, Purpose::Work(_) | Purpose::WorkNext(_));
-        if unattended && !own_work {
+    pub(super) fn openable(&self, user: &User, unattended: bool) -> Result<(), vault::Error> {
+        if unattended {
             // Also while it is open: what runs by itself does not lean on somebody's presence.
             Err(vault::Error::SealedForOwner)
         } else if self.scopes.is_open(user.id) {

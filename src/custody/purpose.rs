@@ -15,6 +15,8 @@ pub enum Purpose {
     Connect,
     /// To connect, by a connection inside the one to the broker.
     Jump,
+    /// To look from a host at what stands behind it, for somebody who waits for that. Signs in as they would.
+    Look,
     /// To sign in and do nothing else.
     Try(CredentialId),
     /// To run a command of the broker's own for a credential; what it needs is granted like anything else.
@@ -27,7 +29,7 @@ impl Purpose {
     /// Which credential, if it is settled.
     pub(super) fn credential(self) -> Option<CredentialId> {
         match self {
-            Self::Connect | Self::Jump => None,
+            Self::Connect | Self::Jump | Self::Look => None,
             Self::Try(id) | Self::Work(id) | Self::WorkNext(id) => Some(id),
         }
     }
@@ -35,11 +37,16 @@ impl Purpose {
     /// The word in the audit log.
     pub(super) fn word(self) -> Option<&'static str> {
         match self {
-            Self::Connect | Self::Jump => None,
+            Self::Connect | Self::Jump | Self::Look => None,
             Self::Try(_) => Some("test"),
             Self::Work(_) => Some("upkeep"),
             Self::WorkNext(_) => Some("upkeep-next"),
         }
+    }
+
+    /// Whether somebody waits for it who asked for exactly this: what they may do while they are here, this may.
+    pub(super) fn is_own_work(self) -> bool {
+        matches!(self, Self::Look | Self::Try(_) | Self::Work(_) | Self::WorkNext(_))
     }
 
     fn is_trial(self) -> bool {

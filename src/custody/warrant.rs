@@ -222,7 +222,7 @@ impl Custody {
             });
         };
         if found.sealed
-            && let Err(e) = self.openable(&user, part.is_unattended(&asked), purpose)
+            && let Err(e) = self.openable(&user, part.is_unattended(&asked, purpose))
         {
             self.log.record(denied(&e.to_string()).credential(&credential)).await?;
             return Err(e.into());
@@ -477,7 +477,7 @@ pub(super) fn look_up(c: &rusqlite::Connection, asked: &Asked, purpose: Purpose)
         return Ok(Found { user, facts: None, credential: None, sealed: false, route: Ok(Vec::new()), state });
     };
     let credential = match purpose {
-        Purpose::Connect | Purpose::Jump => choose(c, asked, &user, &host)?.map(|found| (found, Way::Standing)),
+        Purpose::Connect | Purpose::Jump | Purpose::Look => choose(c, asked, &user, &host)?.map(|found| (found, Way::Standing)),
         _ => purpose.choose(c, &user, &host)?,
     };
     let facts = Facts {

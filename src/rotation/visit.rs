@@ -24,7 +24,7 @@ impl Rotations {
         W: Future<Output = T> + Send + 'static,
     {
         let desk = self.clone();
-        let visit = async move { desk.enter(&who, &host, Purpose::Connect, Some(needs), &Gates::default(), work).await };
+        let visit = async move { desk.enter(&who, &host, Purpose::Look, Some(needs), &Gates::default(), work).await };
         // Whoever asks knows the host: it is no secret that it is there.
         self.whole(visit).await.map_err(|e| match e {
             Error::Custody(custody::Error::NoSuchHost(host)) => custody::Error::NotGranted { action: needs, host }.into(),
