@@ -131,10 +131,7 @@ impl Authn {
     /// Whether what signed a person in still does.
     pub async fn still_vouched(&self, person: UserId, key: String) -> bool {
         let now = self.clock.now();
-        let read = move |c: &rusqlite::Connection| -> Result<bool, store::Error> {
-            Ok(user_cas::still(c, person, &key)?.is_some_and(|(_, terms)| !terms.are_over(now)))
-        };
-        self.store.read(read).await.unwrap_or(false)
+        self.store.read(move |c| user_cas::still_vouched(c, person, &key, now)).await.is_ok_and(|terms| terms.is_some())
     }
 }
 

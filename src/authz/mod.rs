@@ -9,5 +9,5 @@ mod trial;
 
 pub use guard::Guard;
 pub use permit::{Decision, Denial, PERMIT_LIFE, Permit, Reach};
-pub use policy::{Considered, Facts, Judgement, Request, decide, explain, with_second};
+pub use policy::{Considered, Facts, Judgement, Request, decide, explain, gains_by_a_code, with_second};
 pub use trial::decide_trial;

@@ -99,6 +99,17 @@ pub fn with_second(facts: &Facts, client: IpAddr, now: Time) -> Option<(Reach, b
     Some((shown, gains))
 }
 
+/// Whether somebody reaches more, on the host or on one of the jump hosts on the way there, once they gave a one-time code. Of a way that
+/// leads nowhere for them either way nothing is said.
+pub fn gains_by_a_code(facts: &Facts, route: &[Host], client: IpAddr, now: Time) -> bool {
+    let gains = |host: &Host| {
+        let facts = Facts { host: host.clone(), ..facts.clone() };
+        with_second(&facts, client, now).map(|(_, gains)| gains)
+    };
+    let all: Option<Vec<bool>> = std::iter::once(&facts.host).chain(route).map(gains).collect();
+    all.is_some_and(|all| all.contains(&true))
+}
+
 fn consider(grant: &Grant, facts: &Facts, client: IpAddr, now: Time, began: Time) -> Considered {
     let theirs = match &grant.to {
         Subject::Everyone => true,

@@ -8,12 +8,11 @@ use rusqlite::Connection;
 use super::api::Caller;
 use super::desk::Desk;
 use super::error::Error;
-use super::user_cas;
 use crate::authz::{self, Denial};
 use crate::clock::Time;
 use crate::model::{Actions, Credential, Host, Login, Name, Scope, User, UserId};
 use crate::store::second_factors::{self, Enrolment};
-use crate::store::{self, credentials, defaults, grants, hosts, rotations, sessions, users, ways, workspaces};
+use crate::store::{self, credentials, defaults, grants, hosts, rotations, sessions, user_cas, users, ways, workspaces};
 
 /// A host that somebody may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,37 +180,25 @@ impl Asked {
 impl Asked {
     /// Whether they are asked for a one-time code on the way to a host.
     fn is_asked(&self, c: &Connection, facts: &authz::Facts) -> Result<bool, store::Error> {
-        let route = match ways::route(c, &facts.host) {
+        match ways::route(c, &facts.host) {
             // It leads nowhere, which whoever connects is told.
-            Err(store::Error::Way { .. }) => return Ok(false),
-            route => route?,
-        };
-        let gains = |host: Host| authz::with_second(&authz::Facts { host, ..facts.clone() }, self.from, self.now).map(|(_, gains)| gains);
-        let all: Option<Vec<bool>> = std::iter::once(facts.host.clone()).chain(route).map(gains).collect();
-        Ok(all.is_some_and(|all| all.contains(&true)))
+            Err(store::Error::Way { .. }) => Ok(false),
+            route => Ok(authz::gains_by_a_code(facts, &route?, self.from, self.now)),
+        }
     }
 }
 
 /// The credentials that a person may use on a host, the one first that is taken where none is named; and whether one is.
 fn ways_in(c: &Connection, host: &Host, me: UserId) -> Result<(Vec<WayIn>, bool), store::Error> {
     let taken = defaults::taken(c, host, me)?.map(|(credential, _)| credential);
-    let own = credentials::chosen(c, host.id, Some(me))?.map(|own| own.id);
     let mut found: Vec<Credential> = taken.iter().cloned().collect();
     for credential in credentials::bound_to(c, host.id)? {
         if found.iter().any(|known| known.id == credential.id) || rotations::is_next(c, credential.id)? {
             continue;
         }
-        let open = match &credential.scope {
-            Scope::Personal(owner) => *owner == me,
-            Scope::Workspace(_) => {
-                own == Some(credential.id)
-                    || credentials::is_shared(c, host.id, credential.id)?
-                    || defaults::stands_in(c, host.id, credential.id)?
-            }
-        };
         // By name a person's own comes first: what they hide by it is not theirs to name.
         let hidden = found.iter().any(|known| known.name == credential.name);
-        if open && !hidden {
+        if !hidden && defaults::is_open(c, &credential, me, host.id)? {
             found.push(credential);
         }
     }

@@ -18,11 +18,11 @@ use crate::audit::Log;
 use crate::authz::Guard;
 use crate::clock::{Clock, Time};
 use crate::custody::Custody;
-use crate::model::{Address, DEFAULT_WORKSPACE, Event, EventName, Name, Role, Scope, User};
+use crate::model::{Address, DEFAULT_WORKSPACE, Event, EventName, Name, Role, Scope, SecondFactor, Terms, User};
 use crate::rotation::Rotations;
 use crate::scans::Scans;
 use crate::sessions::Registry;
-use crate::store::{self, Store, users};
+use crate::store::{self, Store, user_cas, users};
 use crate::target;
 
 /// Where pieces of a long answer go before the reply itself. Whoever reads them slowly slows down who writes them; whoever stops reading
@@ -133,28 +133,27 @@ impl Desk {
         let (user, workspace, now) = (caller.user, caller.workspace.clone(), self.0.clock.now());
         let key = caller.key.clone();
         let read = move |c: &rusqlite::Connection| -> Result<_, store::Error> {
-            let vouched = key.as_deref().map_or(Ok(true), |key| super::user_cas::still_vouched(c, user, key, now))?;
-            let owed = key.as_deref().map_or(Ok(false), |key| super::user_cas::owes_a_code(c, user, key))?;
+            // Without a key they came through a door that knows them.
+            let vouched = key.as_deref().map_or(Ok(Some(Terms::default())), |key| user_cas::still_vouched(c, user, key, now))?;
             let actor = users::by_id(c, user)?;
             let there = match &actor {
                 Some(actor) => super::workspaces::is_there(c, &workspace, actor.role, actor.id, now)?,
                 None => false,
             };
-            Ok((store::state::read(c)?, actor, (vouched, owed), there))
+            Ok((store::state::read(c)?, actor, vouched, there))
         };
-        let (state, actor, (vouched, owed), there) = self.0.store.read(read).await?;
+        let (state, actor, vouched, there) = self.0.store.read(read).await?;
         // A role or a key that somebody wrote into the database must not count, nor one that was there only while the caller signed
         // in: it is this snapshot that has to verify. What tells an operator about it still works.
         if !matches!(verb, Verb::Status | Verb::AuditVerify) {
             self.0.custody.holds(&state).await?;
         }
         let actor = actor.ok_or(Error::UnknownCaller)?;
-        if !vouched {
-            return Err(Error::KeyGone);
-        }
+        let terms = vouched.ok_or(Error::KeyGone)?;
         let name = actor.name.clone();
         let answer = match self.0.admit(actor, &caller, (verb, called), there) {
-            Ok(_) if owed => Err(Error::CodeOwed),
+            // They are asked for one at every sign-in, and have shown none on this one.
+            Ok(_) if terms.second == SecondFactor::Owed => Err(Error::CodeOwed),
             Ok(call) => Box::pin(call.answer(command, secrets, out)).await,
             Err(refused) => Err(refused),
         };

@@ -14,7 +14,7 @@ use super::words::{AgainWords, Decidable};
 use crate::approvals::{self, Again, Allowance, Stream};
 use crate::model::{Act, ActDigest, AllowanceId, Approver, Means, PlanId, Principal, ProposalId, Stage, UserId, Vouch, canonical};
 use crate::store::proposals::{self, ProposalRow};
-use crate::store::users;
+use crate::store::{user_cas, users};
 
 /// The most proposals in one answer.
 const MOST: u32 = 1000;
@@ -176,7 +176,7 @@ impl Call<'_> {
     async fn approver(&self) -> Result<Approver, Error> {
         let (me, key) = (self.actor.id, self.key.clone().ok_or(Error::NoKey)?);
         let (now, vouch) = (self.now(), key.parse::<Vouch>().map_err(|_| Error::KeyGone)?);
-        if !self.parts.store.read(move |c| super::user_cas::still_vouched(c, me, &key, now)).await? {
+        if self.parts.store.read(move |c| user_cas::still_vouched(c, me, &key, now)).await?.is_none() {
             return Err(Error::KeyGone);
         }
         let means = Means::SignIn(vouch.key);

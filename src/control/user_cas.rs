@@ -13,10 +13,7 @@ use super::grants::Subjects;
 use super::keys;
 use super::rights::Verb;
 use super::view::{Data, RevocationView, UserCaView};
-use crate::clock::Time;
-use crate::model::{
-    Event, EventName, Name, PRINCIPAL_MAX, PrincipalName, Revoked, Role, SecondFactor, Subject, Terms, User, UserCa, UserId, Vouch,
-};
+use crate::model::{Event, EventName, Name, PRINCIPAL_MAX, PrincipalName, Revoked, Role, Subject, UserCa, UserId, Vouch};
 use crate::store::user_cas::{self, RevokedRow};
 use crate::store::{self, authorities, users};
 
@@ -48,24 +45,6 @@ pub enum RevokeWord {
     KeyId(String),
     /// The fingerprint of the certified key.
     Fingerprint(String),
-}
-
-/// Whether what signed a caller in still does.
-pub(super) fn still_vouched(c: &Connection, person: UserId, key: &str, now: Time) -> Result<bool, store::Error> {
-    Ok(user_cas::still(c, person, key)?.is_some_and(|(_, terms)| !terms.are_over(now)))
-}
-
-/// Whether a caller who is asked for a one-time code at every sign-in has shown none on this one.
-pub(super) fn owes_a_code(c: &Connection, person: UserId, key: &str) -> Result<bool, store::Error> {
-    Ok(user_cas::still(c, person, key)?.is_some_and(|(_, terms)| terms.second == SecondFactor::Owed))
-}
-
-/// A caller, if what signed them in still does, and what it takes away. Without a key they came through a door that knows them.
-pub(super) fn person(c: &Connection, id: UserId, key: Option<&str>) -> Result<Option<(User, Terms)>, store::Error> {
-    match key {
-        Some(key) => user_cas::still(c, id, key),
-        None => Ok(users::by_id(c, id)?.map(|user| (user, Terms::default()))),
-    }
 }
 
 impl Call<'_> {

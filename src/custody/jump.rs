@@ -3,13 +3,13 @@
 
 use std::net::SocketAddr;
 
-use super::warrant::{is_open, look_up, person};
+use super::warrant::look_up;
 use super::{Asked, Custody, Error, Purpose};
 use crate::authz::{self, Facts};
 use crate::fault::{Fault, Kind};
 use crate::model::{Credential, Event, EventName, Host, Name, Scope, SecondFactor, User, UserId, printable};
 use crate::store::second_factors::{self, Enrolment};
-use crate::store::{self, credentials, grants, hosts, state, users};
+use crate::store::{self, credentials, defaults, grants, hosts, state, user_cas, users};
 
 /// The port that a client asks for that names none.
 const SSH: u32 = 22;
@@ -113,7 +113,7 @@ impl Custody {
                     Some((Err(_), _)) => (towards.workspace.clone(), ""),
                     None => (towards.workspace.clone(), towards.to.as_str()),
                 };
-                let Some((user, terms)) = person(c, towards.user, Some(&towards.key))? else { return Ok((None, state)) };
+                let Some((user, terms)) = user_cas::person(c, towards.user, Some(&towards.key))? else { return Ok((None, state)) };
                 let (groups, grants) = (users::groups_of(c, user.id)?, grants::all(c, &workspace)?);
                 let all = hosts::all(c, &workspace)?;
                 let enrolled = second_factors::of(c, user.id, Enrolment::InForce)?.is_some();
@@ -173,7 +173,7 @@ impl Custody {
                 }
                 let mut open = Vec::new();
                 for credential in credentials::bound_to(c, host.id)? {
-                    if is_open(c, &credential, user, host)? {
+                    if defaults::is_open(c, &credential, user.id, host.id)? {
                         open.push(credential);
                     }
                 }

@@ -2,10 +2,10 @@
 //! credential by id; who runs the broker may mean a workspace's that is not attached yet. Never widens what a grant allows on a host.
 
 use super::Error;
-use super::warrant::{Asked, is_open};
+use super::warrant::Asked;
 use crate::authz::{self, Decision, Denial, Facts, Reach, Request};
 use crate::model::{Credential, CredentialId, Host, Role, Scope, User};
-use crate::store::{self, credentials, rotations};
+use crate::store::{self, credentials, defaults, rotations};
 use crate::vault::Way;
 
 /// What a wish is for.
@@ -79,7 +79,7 @@ impl Purpose {
             return Ok(None);
         }
         let way = if next { Way::Next } else { Way::Standing };
-        if is_open(c, &found, user, host)? {
+        if defaults::is_open(c, &found, user.id, host.id)? {
             return Ok(Some((found, way)));
         }
         // Not attached for this person: whoever could attach it may use it so once, where a pinned key says which host that is.

@@ -3,11 +3,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::warrant::{facts_of, is_open, not_granted};
+use super::warrant::{facts_of, not_granted};
 use super::{Custody, Error, StandsOn};
 use crate::authz::{self, Decision, Denial, Permit, Request};
 use crate::model::{Action, Credential, CredentialKind, Event, EventName, Host, SessionId, User};
-use crate::store::{self, credentials, state, sudo};
+use crate::store::{self, credentials, defaults, state, sudo};
 use crate::vault::SudoLease;
 
 /// A decision that a session that lives may have a sudo password sent to its host, once. Good for as long as a permit is.
@@ -69,7 +69,7 @@ impl Custody {
                 let state = state::read(c)?;
                 let facts = facts_of(c, &asked)?;
                 let found = match (&facts, credentials::by_id(c, id)?) {
-                    (Some(facts), Some(credential)) if is_open(c, &credential, &facts.user, &facts.host)? => Some(credential),
+                    (Some(facts), Some(credential)) if defaults::is_open(c, &credential, facts.user.id, facts.host.id)? => Some(credential),
                     _ => None,
                 };
                 Ok((facts, found, sudo::has(c, id)?, state))

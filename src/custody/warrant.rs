@@ -11,7 +11,7 @@ use crate::clock::Time;
 use crate::fault::{Fault, Kind};
 use crate::model::{
     Action, Credential, CredentialKind, EndReason, Event, EventName, Host, HostId, Name, ScanId, Scope, SecondFactor, Session, SessionId,
-    Terms, User, UserId,
+    User, UserId,
 };
 use crate::store::sessions::SessionRow;
 use crate::store::{self, credentials, defaults, grants, hosts, sessions, slots, state, user_cas, users, ways};
@@ -132,13 +132,7 @@ impl Found {
     /// Whether the person reaches more, on the host or on a jump host on the way there, once they gave a one-time code.
     pub(super) fn gains_by_a_code(&self, asked: &Asked, now: Time) -> bool {
         let (Some(facts), Ok(route)) = (&self.facts, &self.route) else { return false };
-        let gains = |host: &Host| {
-            let facts = Facts { host: host.clone(), ..facts.clone() };
-            authz::with_second(&facts, asked.client.ip(), now).map(|(_, gains)| gains)
-        };
-        // Of a way that leads nowhere for them either way nothing is said.
-        let all: Option<Vec<bool>> = std::iter::once(&facts.host).chain(route).map(gains).collect();
-        all.is_some_and(|all| all.contains(&true))
+        authz::gains_by_a_code(facts, route, asked.client.ip(), now)
     }
 }
 
@@ -444,7 +438,8 @@ fn reach_now(c: &rusqlite::Connection, stands_on: &StandsOn, now: Time) -> Resul
 
 /// What decides about a session that lives; `None`: the person, their key or the host is gone.
 pub(super) fn facts_of(c: &rusqlite::Connection, stands_on: &StandsOn) -> Result<Option<Facts>, store::Error> {
-    let (Some((user, mut terms)), Some(host)) = (person(c, stands_on.user, stands_on.key.as_deref())?, hosts::by_id(c, stands_on.host)?)
+    let (Some((user, mut terms)), Some(host)) =
+        (user_cas::person(c, stands_on.user, stands_on.key.as_deref())?, hosts::by_id(c, stands_on.host)?)
     else {
         return Ok(None);
     };
@@ -455,15 +450,6 @@ pub(super) fn facts_of(c: &rusqlite::Connection, stands_on: &StandsOn) -> Result
     Ok(Some(Facts { groups: users::groups_of(c, user.id)?, grants: grants::all(c, &host.workspace)?, user, host, terms }))
 }
 
-/// The person, if what vouched for them still does: their key, a certificate, or – without one – that they are there; and what it
-/// takes away. Whether they are disabled is authz's to say.
-pub(super) fn person(c: &rusqlite::Connection, id: UserId, key: Option<&str>) -> Result<Option<(User, Terms)>, store::Error> {
-    match key {
-        Some(key) => user_cas::still(c, id, key),
-        None => Ok(users::by_id(c, id)?.map(|user| (user, Terms::default()))),
-    }
-}
-
 /// What the log says of a host that is granted, but not for this.
 pub(super) fn not_granted(action: Action) -> String {
     format!("no grant allows `{action}` here")
@@ -471,7 +457,7 @@ pub(super) fn not_granted(action: Action) -> String {
 
 pub(super) fn look_up(c: &rusqlite::Connection, asked: &Asked, purpose: Purpose) -> Result<Found, store::Error> {
     let state = state::read(c)?;
-    let (user, terms) = person(c, asked.user, asked.key.as_deref())?.unzip();
+    let (user, terms) = user_cas::person(c, asked.user, asked.key.as_deref())?.unzip();
     let host = hosts::by_name(c, &asked.workspace, &asked.host)?;
     let (Some(user), Some(host)) = (user.clone(), host) else {
         return Ok(Found { user, facts: None, credential: None, sealed: false, route: Ok(Vec::new()), state });
@@ -503,24 +489,11 @@ fn choose(c: &rusqlite::Connection, asked: &Asked, user: &User, host: &Host) -> 
     if let Some(name) = &asked.credential {
         for scope in [Scope::Personal(user.id), Scope::Workspace(asked.workspace.clone())] {
             let Some(credential) = credentials::by_name(c, &scope, name)? else { continue };
-            if is_open(c, &credential, user, host)? {
+            if defaults::is_open(c, &credential, user.id, host.id)? {
                 return Ok(Some(credential));
             }
         }
         return Ok(None);
     }
     Ok(defaults::taken(c, host, user.id)?.map(|(credential, _)| credential))
-}
-
-/// Whether somebody who is granted the host may use this credential there by its name. What somebody bound for themselves
-/// alone is nobody else's choice.
-pub(super) fn is_open(c: &rusqlite::Connection, credential: &Credential, user: &User, host: &Host) -> Result<bool, store::Error> {
-    Ok(match &credential.scope {
-        Scope::Personal(owner) => *owner == user.id && credentials::binding(c, credential.id, host.id)?.is_some(),
-        Scope::Workspace(_) => {
-            credentials::is_shared(c, host.id, credential.id)?
-                || defaults::stands_in(c, host.id, credential.id)?
-                || credentials::chosen(c, host.id, Some(user.id))?.is_some_and(|own| own.id == credential.id)
-        }
-    })
 }

@@ -68,6 +68,22 @@ pub fn stands_in(c: &Connection, host: HostId, credential: CredentialId) -> Resu
     Ok(is_of_workspace_of(c, host, credential)? && credentials::chosen(c, host, None)?.is_none())
 }
 
+/// Whether somebody who is granted the host may use this credential there by its name. What somebody bound for themselves alone is
+/// nobody else's choice.
+///
+/// # Errors
+/// What SQLite says.
+pub fn is_open(c: &Connection, credential: &Credential, user: UserId, host: HostId) -> Result<bool, Error> {
+    Ok(match &credential.scope {
+        Scope::Personal(owner) => *owner == user && credentials::binding(c, credential.id, host)?.is_some(),
+        Scope::Workspace(_) => {
+            credentials::is_shared(c, host, credential.id)?
+                || stands_in(c, host, credential.id)?
+                || credentials::chosen(c, host, Some(user))?.is_some_and(|own| own.id == credential.id)
+        }
+    })
+}
+
 /// Whether somebody signs in on a host with a credential that is bound to it: it was chosen there, or stands in. One that is
 /// bound only because the host may lose its own default some day is not in use.
 ///

@@ -286,3 +286,23 @@ pub fn still(c: &Connection, id: UserId, key: &str) -> Result<Option<(User, Term
     let terms = Terms { second, ..certified.terms.clone() };
     Ok(may_vouch(c, &ca, &user, &vouch.key, &certified)?.is_ok().then_some((user, terms)))
 }
+
+/// Whether what signed a person in still does at this time, and what it takes away; `None`: it does not.
+///
+/// # Errors
+/// What the store says.
+pub fn still_vouched(c: &Connection, id: UserId, key: &str, now: Time) -> Result<Option<Terms>, Error> {
+    Ok(still(c, id, key)?.map(|(_, terms)| terms).filter(|terms| !terms.are_over(now)))
+}
+
+/// The person, if what vouched for them still does: their key, a certificate, or – without one, through a door that knows them – that
+/// they are there; and what it takes away. Whether they are disabled, and whether the terms have run out, is for whoever decides.
+///
+/// # Errors
+/// What the store says.
+pub fn person(c: &Connection, id: UserId, key: Option<&str>) -> Result<Option<(User, Terms)>, Error> {
+    match key {
+        Some(key) => still(c, id, key),
+        None => Ok(users::by_id(c, id)?.map(|user| (user, Terms::default()))),
+    }
+}
