@@ -137,7 +137,7 @@ impl Call<'_> {
             let mut after = with_authorities(&cas, Some(&before), before.clone(), self.now());
             shut_to_the_first(&before, &mut after);
             if after != before {
-                let events = self.edit_events(&before, &after);
+                let events = self.edit_events(&before, &after, None);
                 detached += self.parts.custody.change_host(before, after, events).await?.personal_detached;
             }
         }

@@ -109,7 +109,7 @@ impl Call<'_> {
         let mut notes = Vec::new();
         let renamed = before.name != after.name;
         if after != before {
-            let events = super::ways::named(self.edit_events(&before, &after), change.via.as_ref());
+            let events = self.edit_events(&before, &after, change.via.as_ref());
             let changed = self.parts.custody.change_host(before.clone(), after.clone(), events).await?;
             notes.extend(detached_note(changed.personal_detached));
             after = changed.host;
@@ -181,8 +181,9 @@ impl Call<'_> {
         self.event(EventName::HostKeyPinned).host(host).with("fingerprint", &key.fingerprint).with("source", &key.source)
     }
 
-    /// What an edit tells the audit log: the change, and each pin that is new, with the old ones beside it.
-    pub(super) fn edit_events(&self, before: &Host, after: &Host) -> Vec<Event> {
+    /// What an edit tells the audit log: the change, and each pin that is new, with the old ones beside it. `via`: the jump host that
+    /// was named for it.
+    pub(super) fn edit_events(&self, before: &Host, after: &Host, via: Option<&Name>) -> Vec<Event> {
         let mut edited = self.event(EventName::HostEdited).host(after);
         if before.name != after.name {
             edited = edited.with("old_name", &before.name);
@@ -196,7 +197,7 @@ impl Call<'_> {
         if before.tags != after.tags {
             edited = edited.with("tags", after.tags.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","));
         }
-        edited = Self::rerouted(before, after, edited);
+        edited = super::ways::rerouted(before, after, via, edited);
         let fingerprints = |h: &Host| h.host_keys.iter().map(|k| k.fingerprint.clone()).collect::<Vec<_>>().join(" ");
         if fingerprints(before) == fingerprints(after) {
             return vec![edited];

@@ -10,7 +10,7 @@ use super::desk::Call;
 use super::error::Error;
 use super::hosts::{NewHost, detached_note, shut_to_the_first};
 use super::keys;
-use super::known_authorities::Authority;
+use super::known_authorities::{Authority, keyed};
 use super::view::{Data, KnownAuthorityAction, KnownAuthorityStep, KnownHostAction, KnownHostStep, KnownHostsView, UnreadLine};
 use crate::model::{Address, Host, HostId, HostKey, Name};
 use crate::sshconfig::known_hosts::{self, KnownHosts, Line, Marker};
@@ -228,7 +228,7 @@ impl Call<'_> {
                 after.host_keys.retain(|pin| !gone.contains(pin.fingerprint.as_str()));
                 // Else whoever has the key that was revoked could be the first again.
                 shut_to_the_first(&known.host, &mut after);
-                let events = self.edit_events(&known.host, &after);
+                let events = self.edit_events(&known.host, &after, None);
                 let changed = self.parts.custody.change_host(known.host, after, events).await.map_err(|e| halfway(e.into()))?;
                 detached += changed.personal_detached;
             }
@@ -331,11 +331,10 @@ fn digest(steps: &[KnownHostStep], authorities: &[KnownAuthorityStep]) -> String
 /// The lines that revoke keys by which nothing is known here, nor would be by this file.
 fn idle(file: &KnownHosts, steps: &[KnownHostStep], authorities: &[KnownAuthorityStep]) -> Vec<usize> {
     let used = |line: &&Line| {
-        let fingerprint = keys::of_host(&line.key).ok().and_then(|mut keys| keys.pop()).map(|key| key.fingerprint);
         let of_hosts =
             steps.iter().filter(|s| matches!(s.action, KnownHostAction::Revoked | KnownHostAction::Unpin)).map(|s| &s.fingerprint);
         let of_authorities = authorities.iter().map(|a| &a.fingerprint);
-        fingerprint.is_some_and(|fingerprint| of_hosts.chain(of_authorities).any(|other| *other == fingerprint))
+        keyed(line).is_some_and(|(_, fingerprint)| of_hosts.chain(of_authorities).any(|other| *other == fingerprint))
     };
     file.lines.iter().filter(|l| l.marker == Marker::Revoked).filter(|l| !used(l)).map(|l| l.number).collect()
 }

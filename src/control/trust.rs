@@ -49,7 +49,7 @@ impl Call<'_> {
         pins.dedup_by(|a, b| a.fingerprint == b.fingerprint);
         let count = pins.len();
         let after = self.certified(Some(&before), Host { host_keys: pins, ..before.clone() }).await?;
-        let events = self.edit_events(&before, &after);
+        let events = self.edit_events(&before, &after, None);
         let changed = self.parts.custody.change_host(before, after, events).await?;
         let said = format!("{count} {} of {} pinned", if count == 1 { "key" } else { "keys" }, changed.host.name);
         let mut reply = Reply::done(Data::Host(self.view(&changed.host).await?), said);

@@ -37,17 +37,6 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// What a changed way tells the audit log.
-    pub(super) fn rerouted(before: &Host, after: &Host, mut event: Event) -> Event {
-        if before.via != after.via {
-            event = event.with("via", after.via.map_or_else(|| "none".to_owned(), |id| id.to_string()));
-        }
-        if before.legacy != after.legacy {
-            event = event.with("old_legacy", &before.legacy).with("legacy", &after.legacy);
-        }
-        event
-    }
-
     /// Refuses while other hosts are reached through this one.
     pub(super) async fn none_behind(&self, host: &Host) -> Result<(), Error> {
         let id = host.id;
@@ -91,13 +80,14 @@ impl Call<'_> {
     }
 }
 
-/// Events of an edit in which a jump host stands by its name, as it was written.
-pub(super) fn named(events: Vec<Event>, via: Option<&Name>) -> Vec<Event> {
-    let name = |event: Event| match via.filter(|_| event.detail.contains_key("via")) {
-        Some(via) => event.with("via", via),
-        None => event,
+/// The event of an edit with what it changed of the way; `via` is the jump host's name as it was written.
+pub(super) fn rerouted(before: &Host, after: &Host, via: Option<&Name>, event: Event) -> Event {
+    let event = match (before.via == after.via, via) {
+        (true, _) => event,
+        (false, Some(via)) => event.with("via", via),
+        (false, None) => event.with("via", "none"),
     };
-    events.into_iter().map(name).collect()
+    if before.legacy == after.legacy { event } else { event.with("old_legacy", &before.legacy).with("legacy", &after.legacy) }
 }
 
 /// The way of a host that is added, for the audit log.

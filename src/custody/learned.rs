@@ -1,6 +1,8 @@
 //! Keys that a host proved beside the one that was pinned: they are pinned, too, and every secret of the host is bound anew in
 //! the same transaction. Detaches nobody's credential: what cannot be bound anew puts the whole change off.
 
+use std::collections::BTreeSet;
+
 use super::hosts::Personal;
 use super::{Custody, Error};
 use crate::model::{Event, EventName, Host, HostId, HostKey, Scope, UserId};
@@ -17,8 +19,8 @@ pub enum Learned {
     Nothing,
     /// They are pinned.
     Pinned,
-    /// These people's credentials there are sealed, and they are not here: the next connection tries again.
-    PutOff(Vec<UserId>),
+    /// Credentials of so many people there are sealed, and they are not here: the next connection tries again.
+    PutOff(usize),
 }
 
 impl Custody {
@@ -66,12 +68,14 @@ impl Custody {
         }
     }
 
-    async fn owners_of(&self, host: &Host) -> Result<Vec<UserId>, Error> {
+    /// How many people's sealed credentials are bound to a host.
+    async fn owners_of(&self, host: &Host) -> Result<usize, Error> {
         let rows = self.bound_rows(host).await?;
         let owner = |scope: &Scope| match scope {
             Scope::Personal(owner) => Some(*owner),
             Scope::Workspace(_) => None,
         };
-        Ok(rows.iter().filter(|(_, kek)| kek.is_sealed()).filter_map(|(row, _)| owner(&row.meta.scope)).collect())
+        let sealed = rows.iter().filter(|(_, kek)| kek.is_sealed()).filter_map(|(row, _)| owner(&row.meta.scope));
+        Ok(sealed.collect::<BTreeSet<UserId>>().len())
     }
 }

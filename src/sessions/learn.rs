@@ -1,8 +1,6 @@
 //! Host keys that a host announces and proves after the sign-in are pinned beside the one that proved the connection, and the
 //! key that was replaced is let go. Holds up no session, and trusts nothing that was not proved.
 
-use std::collections::BTreeSet;
-
 use super::open::Rooms;
 use crate::custody::Learned;
 use crate::model::{Event, EventName, Host, HostKey, SessionId, User};
@@ -49,9 +47,8 @@ async fn keep(
     match rooms.custody.learn_host_keys(host.id, used, fresh.collect(), replaced.as_deref(), event).await? {
         Learned::Nothing | Learned::Pinned => Ok(()),
         Learned::PutOff(owners) => {
-            let names: BTreeSet<String> = owners.iter().map(ToString::to_string).collect();
             let why = "a personal credential that is attached there is sealed, and only its owner can bind it anew";
-            let event = event(EventName::HostKeysPutOff).because(why).count("owners", u64::try_from(names.len()).unwrap_or(u64::MAX));
+            let event = event(EventName::HostKeysPutOff).because(why).count("owners", u64::try_from(owners).unwrap_or(u64::MAX));
             rooms.log.record(event.with("host_key", used)).await?;
             Ok(())
         }
