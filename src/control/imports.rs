@@ -369,6 +369,13 @@ fn told(mut reply: Reply, view: &KnownHostsView) -> Reply {
     if more > 0 {
         reply.notes.push(format!("{more} more conflicts: see them all with --json"));
     }
+    if view.steps.iter().any(|step| step.action == KnownHostAction::Unpin) {
+        reply.notes.push(
+            "a host that still announces a revoked key (hostkeys-00) over another pinned one is believed, and the key is pinned again: \
+             take it out of its sshd first, or set `learn_host_keys = false`"
+                .to_owned(),
+        );
+    }
     for a in view.authorities.iter().take(TOLD) {
         let (lines, fingerprint, why) = (numbers(&a.lines), &a.fingerprint, a.why.as_deref().unwrap_or_default());
         let name = a.name.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -385,9 +392,7 @@ fn told(mut reply: Reply, view: &KnownHostsView) -> Reply {
     }
     if !view.revoked.is_empty() {
         let lines = numbers(&view.revoked);
-        reply
-            .notes
-            .push(format!("{lines}: revoked are keys by which no host is known here; they are not kept, and pinned only by who says so"));
+        reply.notes.push(format!("{lines}: these revoked keys belong to no host known here; nothing is kept of them"));
     }
     if view.unknown > 0 {
         let hashed = if view.unknown_hashed > 0 { format!(", {} of them with a hashed name", view.unknown_hashed) } else { String::new() };

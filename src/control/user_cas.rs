@@ -88,7 +88,7 @@ impl Call<'_> {
             .with("roles", ca.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
             .count("mapped", ca.principals.as_ref().map_or(0, |m| u64::try_from(m.len()).unwrap_or(u64::MAX)))
             .count("limits", ca.limits.as_ref().map_or(0, |l| u64::try_from(l.len()).unwrap_or(u64::MAX)));
-        let said = format!("certificates of {} sign people in, as {name}", ca.fingerprint);
+        let said = format!("user CA {name} added: certificates signed by {} sign people in", ca.fingerprint);
         let added = self.parts.log.change_heard(self.parts.guard.bell(), move |c| -> Result<(UserCaView, Vec<Event>), Error> {
             if user_cas::all(c)?.len() >= user_cas::AUTHORITIES_MAX {
                 return Err(Error::unfit(

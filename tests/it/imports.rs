@@ -277,7 +277,7 @@ fn a_pin_is_never_replaced_and_one_that_the_file_revokes_goes() {
     assert!(broker.json(&["host-ca", "list"]).as_array().unwrap().is_empty(), "a revoked key is no authority");
     // Again there is nothing to do, and the line is not forgotten.
     let (_, errors) = done(broker.verb_with(&["import", "known-hosts", "-", "--yes"], format!("@revoked {at} {own}\n")), 0);
-    assert!(errors.contains("no key is missing") && errors.contains("line 1: revoked are keys by which no host is known here"), "{errors}");
+    assert!(errors.contains("no key is missing") && errors.contains("line 1: these revoked keys belong to no host known here"), "{errors}");
     // Hosts are added where that is wanted, under names that are free.
     let view = broker.json(&["import", "known-hosts", "-", "--add-hosts", "--dry-run"]);
     assert_eq!(view["steps"].as_array().unwrap().len(), 0);

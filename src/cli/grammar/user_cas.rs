@@ -14,8 +14,8 @@ pub enum UserCaVerb {
     /// Add an authority: user certificates of OpenSSH that it signed sign people in
     ///
     /// A certificate's principal is the name of a person here, unless --map says whose it is; with one --map no principal counts that
-    /// is not mapped. People with the roles member and auditor can sign in so, unless --role says otherwise; who may say that somebody
-    /// is an owner is one. What a certificate does not permit (a terminal, forwarding) and what it forces (a command, addresses, a
+    /// is not mapped. People with the roles member and auditor can sign in so, unless --role says otherwise; only an owner
+    /// may give `--role owner`. What a certificate does not permit (a terminal, forwarding) and what it forces (a command, addresses, a
     /// time) narrows what grants allow; it never adds to it. Its sessions end when it runs out.
     #[command(after_help = "EXAMPLES:\n  ssh-keygen -t ed25519 -f user_ca && keyward user-ca add office user_ca.pub\n  \
                             keyward user-ca add idp - --map alice@example.org=alice --only ops < idp.pub\n  \
