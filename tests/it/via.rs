@@ -284,3 +284,32 @@ fn a_jump_host_has_the_credential_that_the_person_would_use_there() {
     ask(&scene, "web-9", "true").ok();
     assert_eq!(b.sign_ins_with(&own), 1);
 }
+
+#[test]
+fn what_somebody_waits_for_passes_with_what_they_opened_and_a_scan_does_not() {
+    const PASSPHRASE: &str = "sealed by root alone";
+    let Chain { b, far, scene } = Chain::new();
+    let own = Key::new(scene.dir().join("own-at-b"));
+    b.authorize(&[&own]);
+    let root = |words: &str, stdin: Vec<u8>| scene.owner.verb("root", words, stdin);
+    root(&format!("credential add own --username {NAME} --key - --scope personal"), own.private()).ok();
+    root("credential attach own --host hop-b --mine", Vec::new()).ok();
+    root("personal seal", PASSPHRASE.into()).ok();
+    for hop in ["hop-a", "hop-b"] {
+        may_pass(&scene, "root", hop);
+    }
+    scene.broker.does(&["grant", "add", "--to", "root", "--hosts", "web-9", "--allow", "exec,scan"]);
+    let trust = format!("host trust web-9 --fingerprint {}", far.host_key.fingerprint);
+    let locked = root(&trust, Vec::new());
+    assert!(locked.status == Some(1) && locked.errors().contains("unlock"), "{locked:?}");
+    root("unlock", PASSPHRASE.into()).ok();
+    root(&trust, Vec::new()).ok();
+    assert_eq!(b.sign_ins_with(&own), 1);
+    root("credential test deploy --host web-9", Vec::new()).ok();
+    assert_eq!((b.sign_ins_with(&own), far.sign_ins()), (2, 1));
+    let scanned = root("scan run --hosts web-9 --format json", Vec::new());
+    let document: Value = serde_json::from_str(&scanned.text()).unwrap();
+    let host = &document["hosts"][0];
+    assert!(host["error"].as_str().unwrap().contains("sealed by its owner"), "{host}");
+    assert_eq!((b.sign_ins_with(&own), far.sign_ins()), (2, 1));
+}
