@@ -615,7 +615,7 @@ async fn a_withdrawn_grant_and_a_removed_agent_count_at_once() {
     // The watcher may not listen yet: it is rung until it hears.
     let rings = async {
         loop {
-            w.guard.bell()();
+            w.guard.bell()(&());
             tokio::task::yield_now().await;
         }
     };

@@ -128,17 +128,17 @@ impl Log {
         T: Send + 'static,
         E: From<store::Error> + Send + 'static,
     {
-        self.change_heard(|| (), change).await
+        self.change_heard(|_| (), change).await
     }
 
-    /// As [`Log::change`], for a change that others must hear of. `committed` is called once it is on the disk, whether or not
-    /// the caller is still there: whoever leaves in between leaves nobody untold.
+    /// As [`Log::change`], for a change that others must hear of. `committed` is called with what `change` made once that is on the
+    /// disk, whether or not the caller is still there: whoever leaves in between leaves nobody untold. It must not block.
     ///
     /// # Errors
     /// As [`Log::change`]; then `committed` is not called.
     pub async fn change_heard<T, E>(
         &self,
-        committed: impl FnOnce() + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
         change: impl FnOnce(&Connection) -> Result<(T, Vec<Event>), E> + Send + 'static,
     ) -> Result<Audited<T>, E>
     where
@@ -162,12 +162,12 @@ impl Log {
         T: Send + 'static,
         E: From<store::Error> + Send + 'static,
     {
-        self.changed(|| (), change, last).await
+        self.changed(|_| (), change, last).await
     }
 
     async fn changed<T, E>(
         &self,
-        committed: impl FnOnce() + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
         change: impl FnOnce(&Connection) -> Result<(T, Vec<Event>), E> + Send + 'static,
         last: impl FnOnce(u64) -> Result<(), E> + Send + 'static,
     ) -> Result<Audited<T>, E>
@@ -188,7 +188,7 @@ impl Log {
                     last(seq)?;
                     Ok((subject, seq))
                 },
-                committed,
+                move |(subject, _)| committed(subject),
             )
             .await?;
         Ok(Audited { subject, seq })

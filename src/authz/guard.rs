@@ -15,9 +15,9 @@ impl Default for Guard {
 impl Guard {
     /// What says that persons, groups, hosts, credentials or grants changed. It is handed to whoever commits the change and called there:
     /// a caller who leaves between the two cannot leave sessions untold.
-    pub fn bell(&self) -> impl FnOnce() + Send + 'static {
+    pub fn bell<T: 'static>(&self) -> impl FnOnce(&T) + Send + 'static + use<T> {
         let bell = self.0.clone();
-        move || bell.send_modify(|n| *n = n.wrapping_add(1))
+        move |_| bell.send_modify(|n| *n = n.wrapping_add(1))
     }
 
     /// Hears every ring from now on; several at once count as one.

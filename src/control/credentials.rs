@@ -15,7 +15,7 @@ use super::view::{CredentialView, Data, DeletedView, PublicKeyView, SudoSource};
 use super::words::{CredentialRef, ScopeWord, SecretForm, SudoChange};
 use crate::clock::Time;
 use crate::custody::{Edit, NewSecret, SudoEdit, judge_principal};
-use crate::model::{Credential, CredentialKind, EndReason, EventName, Form, Host, HostId, Login, Name, Scope, UserId, Validity};
+use crate::model::{Credential, CredentialKind, EndReason, EventName, Form, Host, HostId, Login, Name, Scope, SessionId, UserId, Validity};
 use crate::rotation::CA_COMMENT;
 use crate::secret::Secret;
 use crate::store::{self, authorities, credentials, defaults, secret_ages, sudo};
@@ -151,12 +151,13 @@ impl Call<'_> {
         let credential = self.credential_to_change(wanted).await?;
         let event = self.event(EventName::CredentialDeleted).credential(&credential);
         let ended = self.event(EventName::RotationEnded).credential(&credential).because("the credential was deleted");
-        let deleted = self.parts.custody.delete_credential(credential.id, event, ended).await?;
-        if end_sessions {
-            for session in &deleted.live {
-                self.parts.sessions.end(*session, EndReason::Ended);
+        let sessions = self.parts.sessions.clone();
+        let end = move |live: &[SessionId]| {
+            for session in live.iter().filter(|_| end_sessions) {
+                sessions.end(*session, EndReason::Ended);
             }
-        }
+        };
+        let deleted = self.parts.custody.delete_credential(credential.id, (event, ended), end).await?;
         let name = credential.name.clone();
         let said = format!("{} credential {name} deleted", credential.scope);
         let left_bare = self.names_of_seen(&deleted.left_bare).await?;

@@ -302,15 +302,25 @@ impl Custody {
     }
 
     /// Deletes a credential: from now on no lease opens it, and its ciphertext leaves the files. A rotation that stands open ends with
-    /// it, and its next secret goes, too; `ended` tells of that.
+    /// it, and its next secret goes, too; `ended` tells of that. `living` is called with the sessions that it opened and that live, once
+    /// it is gone: whether or not the caller is still there. It must not block.
     ///
     /// # Errors
     /// [`Error::Missing`].
-    pub async fn delete_credential(&self, id: CredentialId, event: Event, ended: Event) -> Result<Deleted, Error> {
-        let at = self.clock.now();
+    pub async fn delete_credential(
+        &self,
+        id: CredentialId,
+        (event, ended): (Event, Event),
+        living: impl FnOnce(&[SessionId]) + Send + 'static,
+    ) -> Result<Deleted, Error> {
+        let (at, bell) = (self.clock.now(), self.guard.bell());
+        let committed = move |(live, _, _): &(Vec<SessionId>, Vec<(HostId, Name)>, Option<Dropped>)| {
+            bell(&());
+            living(live);
+        };
         let (live, left_bare, rotation) = self
             .log
-            .change_heard(self.guard.bell(), move |c| -> Result<_, Error> {
+            .change_heard(committed, move |c| -> Result<_, Error> {
                 let live = sessions::live_with(c, id)?;
                 let credential = credentials::by_id(c, id)?.ok_or_else(|| Error::Missing("such credential".to_owned()))?;
                 let left_bare = defaults::left_bare(c, &credential)?;

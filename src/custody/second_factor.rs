@@ -415,25 +415,55 @@ mod tests {
         place(UserId::from([1; 16]), client.parse().unwrap(), key, Time::from_millis(5))
     }
 
+    /// Alice, with a ledger, a witness and a vault.
+    async fn of_alice() -> (tempfile::TempDir, store::Store, Custody, User) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = crate::clock::Clock::simulated(Time::parse("2026-11-24T12:00:00Z").unwrap());
+        let config = store::Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_secs(60) };
+        let store = store::Store::open(config).unwrap();
+        let vault = vault::Vault::open(&store, vault::Config { root_key: dir.path().join("root.key") }, clock.clone()).await.unwrap();
+        let log = crate::audit::Log::new(store.clone(), clock.clone());
+        let custody = Custody::new(store.clone(), log, vault, crate::authz::Guard::default(), clock.clone());
+        let (name, role) = ("alice".parse().unwrap(), crate::model::Role::Member);
+        let alice = User { id: UserId::from([1; 16]), name, role, uid: None, disabled: false, created_at: clock.now() };
+        let person = alice.clone();
+        let insert = move |c: &rusqlite::Connection| -> Result<((), Vec<Event>), store::Error> {
+            Ok((store::users::insert(c, &person)?, Vec::new()))
+        };
+        custody.log.change(insert).await.unwrap().into_inner();
+        (dir, store, custody, alice)
+    }
+
+    #[tokio::test]
+    async fn sessions_hear_of_a_removal_though_whoever_asked_for_it_has_left() {
+        let (_dir, store, custody, alice) = of_alice().await;
+        let (id, at) = (alice.id, custody.clock.now());
+        let enrol = move |c: &rusqlite::Connection| -> Result<((), Vec<Event>), store::Error> {
+            second_factors::offer(c, id, at, &[0; 8], false)?;
+            Ok((assert!(second_factors::enrol(c, id, at, 1, &[], at)?), Vec::new()))
+        };
+        custody.log.change(enrol).await.unwrap().into_inner();
+        let mut bell = custody.guard.listen();
+        let (go, held_up) = std::sync::mpsc::channel::<()>();
+        let holds_up = store.append(move |_| -> Result<(), store::Error> { Ok(held_up.recv().unwrap_or(())) });
+        let asks = custody.remove_factor(&alice, Event::new(EventName::SecondFactorRemoved, "alice"));
+        {
+            let mut both = (Box::pin(holds_up), Box::pin(asks));
+            std::future::poll_fn(|cx| {
+                assert!(both.0.as_mut().poll(cx).is_pending() && both.1.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+        assert!(!bell.has_changed().unwrap(), "it waits");
+        go.send(()).unwrap();
+        bell.changed().await.unwrap();
+        assert_eq!(custody.factor_state(id).await.unwrap(), FactorState::default());
+    }
+
     #[tokio::test]
     async fn rows_that_somebody_else_wrote_are_told_of_by_every_way_in() {
-        use crate::authz::Guard;
-        use crate::clock::Clock;
-        use crate::model::Role;
-        use crate::store::{Store, audit_log, users};
-
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Clock::simulated(Time::parse("2026-11-24T12:00:00Z").unwrap());
-        let store = Store::open(store::Config { path: dir.path().join("k.db"), reserve: 0, patience: Duration::from_secs(10) }).unwrap();
-        let vault =
-            crate::vault::Vault::open(&store, vault::Config { root_key: dir.path().join("root.key") }, clock.clone()).await.unwrap();
-        let log = crate::audit::Log::new(store.clone(), clock.clone());
-        let custody = Custody::new(store.clone(), log.clone(), vault, Guard::default(), clock.clone());
-        let name = "alice".parse().unwrap();
-        let alice = User { id: UserId::from([1; 16]), name, role: Role::Member, uid: None, disabled: false, created_at: clock.now() };
-        let person = alice.clone();
-        let insert = move |c: &rusqlite::Connection| -> Result<((), Vec<Event>), store::Error> { Ok((users::insert(c, &person)?, vec![])) };
-        log.change(insert).await.unwrap().into_inner();
+        let (_dir, store, custody, alice) = of_alice().await;
         let event = |name| Event::new(name, "alice");
         custody.offer_factor(&alice, false, event(EventName::SecondFactorOffered)).await.unwrap();
         // As a root on this machine could: past the seal.
@@ -443,7 +473,7 @@ mod tests {
         store.append(forge).await.unwrap();
         let code = || Secret::new(b"123456".to_vec());
         let told = async || -> usize {
-            let entries = store.read(|c| audit_log::after(c, 0, 100)).await.unwrap();
+            let entries = store.read(|c| store::audit_log::after(c, 0, 100)).await.unwrap();
             entries.iter().filter(|entry| entry.body.contains("vault.tampered")).count()
         };
         let confirmed = custody.confirm_factor(&alice, code(), event(EventName::SecondFactorEnrolled)).await;

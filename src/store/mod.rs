@@ -289,7 +289,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.write(false, f, || ()).await
+        self.write(false, f, |_| ()).await
     }
 
     /// A write that changes what is sealed (persons, hosts, credentials, grants …): the new state is sealed in the same commit.
@@ -301,18 +301,18 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.change_heard(f, || ()).await
+        self.change_heard(f, |_| ()).await
     }
 
-    /// As [`Store::change`]. `committed` is called once it is on the disk, by the writer itself: whether or not anybody waits still.
-    /// It must not block.
+    /// As [`Store::change`]. `committed` is called with what `f` returned once that is on the disk, by the writer itself: whether or
+    /// not anybody waits still. It must not block.
     ///
     /// # Errors
     /// As [`Store::change`]; then `committed` is not called.
     pub async fn change_heard<T, E>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-        committed: impl FnOnce() + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -325,7 +325,7 @@ impl Store {
         &self,
         sealed: bool,
         f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-        committed: impl FnOnce() + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -350,8 +350,8 @@ impl Store {
         });
         let told_after: Told = Box::new(move |commit_error| {
             let result = outcome.lock().ok().and_then(|mut slot| slot.take());
-            if commit_error.is_none() && matches!(result, Some(Ok(_))) {
-                committed();
+            if let (Some(Ok(value)), None) = (&result, &commit_error) {
+                committed(value);
             }
             let _ = tell.send(match (result, commit_error) {
                 (Some(Err(e)), _) => Err(e),
@@ -595,13 +595,13 @@ mod tests {
         let (heard, hears) = oneshot::channel();
         let (unheard, hears_not) = oneshot::channel();
         let insert = |c: &Connection| -> Result<(), Error> { Ok(c.execute("INSERT INTO meta VALUES('left', x'01')", []).map(drop)?) };
-        let mut leaves = Box::pin(store.change_heard(insert, move || {
+        let mut leaves = Box::pin(store.change_heard(insert, move |()| {
             let _ = heard.send(());
         }));
         begin(&mut leaves).await;
         drop(leaves);
         // The same row again: this one fails, and there is nothing to hear of.
-        let mut fails = Box::pin(store.change_heard(insert, move || {
+        let mut fails = Box::pin(store.change_heard(insert, move |()| {
             let _ = unheard.send(());
         }));
         begin(&mut fails).await;
