@@ -11,6 +11,10 @@ const LINE_MAX: usize = 8 * 1024;
 const DEPTH_MAX: usize = 512;
 /// The most bytes of their names.
 const FOLDERS_MAX: usize = 64 * 1024;
+/// What may be seen between two times that somebody takes it: the bytes of its texts, and so many for each entry beside them. One
+/// packet of sentences about files that cannot be read fits in, and none of empty ones makes thousands of long paths.
+const SEEN_MAX: usize = 256 * 1024;
+const ENTRY: usize = 128;
 
 /// Follows one channel on which `scp -t` or `scp -f` runs.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct ScpTap {
     sent: u64,
     answered: u64,
     seen: Vec<Seen>,
+    /// What `seen` weighs, in bytes.
+    weight: usize,
     unreadable: Option<Unreadable>,
     now: Duration,
 }
@@ -63,6 +69,7 @@ impl ScpTap {
             sent: 0,
             answered: 0,
             seen: Vec::new(),
+            weight: 0,
             unreadable: None,
             now: Duration::ZERO,
         }
@@ -91,6 +98,7 @@ impl ScpTap {
 
     /// What came to its end since it was asked last.
     pub fn take(&mut self) -> Vec<Seen> {
+        self.weight = 0;
         std::mem::take(&mut self.seen)
     }
 
@@ -112,9 +120,20 @@ impl ScpTap {
     }
 
     fn give_up(&mut self, why: &str) {
-        self.finish(&End::Unseen);
         let side = if self.direction == Direction::ToHost { Side::Client } else { Side::Host };
         self.unreadable = Some(Unreadable { side, at: self.sent, why: why.to_owned() });
+        self.finish(&End::Unseen);
+    }
+
+    /// Something came to its end. When there is more of it than fits, it is the last: nothing is under way then.
+    fn sees(&mut self, seen: Seen) {
+        let why = if let End::Failed(why) = &seen.end { why.len() } else { 0 };
+        let texts = [seen.path.len(), seen.name.as_ref().map_or(0, Text::len), why];
+        self.weight = texts.into_iter().fold(self.weight.saturating_add(ENTRY), usize::saturating_add);
+        self.seen.push(seen);
+        if self.weight > SEEN_MAX && self.unreadable.is_none() {
+            self.give_up("it says more at once than is followed");
+        }
     }
 
     fn finish(&mut self, end: &End) {
@@ -132,7 +151,7 @@ impl ScpTap {
         let whole = end == End::Done && file.flow.bytes() == file.size;
         let (bytes, took) = (file.flow.bytes(), self.now.saturating_sub(file.since));
         let sha256 = if whole { file.flow.sha256() } else { None };
-        self.seen.push(Seen {
+        let seen = Seen {
             name: Some(file.name),
             bytes: Some(bytes),
             sequential: Some(true),
@@ -140,7 +159,8 @@ impl ScpTap {
             sha256,
             took,
             ..Seen::new(self.act(), self.path.clone(), end)
-        });
+        };
+        self.sees(seen);
     }
 
     /// The side with the files says something.
@@ -191,8 +211,8 @@ impl ScpTap {
                         let why = sentence(&std::mem::take(&mut self.sender));
                         self.done(file, End::Failed(why));
                     } else {
-                        self.keep(*first);
                         self.state = State::Waits(file);
+                        self.keep(*first);
                     }
                 }
             }
@@ -241,7 +261,7 @@ impl ScpTap {
             // A file that the sender cannot read: it goes on with the next.
             1 | 2 => {
                 let seen = Seen::new(self.act(), self.path.clone(), End::Failed(sentence(&line)));
-                self.seen.push(seen);
+                self.sees(seen);
             }
             _ => self.give_up("a line that is none of scp's"),
         }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sftp::{Act, Direction, End, ScpTap};
+use crate::sftp::{Act, Direction, End, ScpTap, Side, Text};
 
 fn after_greeting(more: Vec<Says>) -> (Vec<Seen>, Option<String>) {
     let mut talk = greeting();
@@ -80,11 +80,63 @@ fn a_handle_that_nobody_knows_is_the_hosts_to_refuse() {
     assert_eq!((seen, why), (vec![], None));
 }
 
+/// A tap of scp and the two sides of what it follows: who sends the files, who takes them.
+fn scp(direction: Direction, path: usize) -> (ScpTap, fn(&mut ScpTap, &[u8]), fn(&mut ScpTap, &[u8])) {
+    let tap = ScpTap::new(direction, Some(Text::new(&vec![b'p'; path], false)));
+    match direction {
+        Direction::ToHost => (tap, ScpTap::client, ScpTap::host),
+        Direction::FromHost => (tap, ScpTap::host, ScpTap::client),
+    }
+}
+
+const BOTH: [Direction; 2] = [Direction::ToHost, Direction::FromHost];
+
+#[test]
+fn one_packet_makes_no_thousands_of_entries() {
+    for direction in BOTH {
+        for (path, most) in [(4096, 63), (1, 2033)] {
+            let (mut tap, sends, takes) = scp(direction, path);
+            sends(&mut tap, "\x01\n".repeat(16384).as_bytes());
+            let side = if direction == Direction::ToHost { Side::Client } else { Side::Host };
+            assert_eq!(tap.take().len(), most, "{direction:?}");
+            let unreadable = tap.unreadable().expect("the rest is not followed");
+            assert_eq!((unreadable.side, unreadable.at), (side, u64::try_from(2 * most).unwrap()));
+            assert!(unreadable.why.contains("more at once"), "{unreadable:?}");
+            takes(&mut tap, &[0; 100]);
+            sends(&mut tap, "\x01\n".repeat(16384).as_bytes());
+            tap.end();
+            assert_eq!(tap.take(), [], "{direction:?}");
+        }
+        // A file after the other, none of which anybody waits for: the other way to an entry.
+        let (mut tap, sends, _) = scp(direction, 4096);
+        sends(&mut tap, "C0 0 f\n\0".repeat(4096).as_bytes());
+        assert_eq!((tap.take().len(), tap.unreadable().is_some()), (63, true), "{direction:?}");
+        // What the other side refuses.
+        let (mut tap, sends, takes) = scp(direction, 4096);
+        for _ in 0..1000 {
+            sends(&mut tap, b"C0 0 f\n");
+            takes(&mut tap, b"\x01\n");
+        }
+        assert_eq!((tap.take().len(), tap.unreadable().is_some()), (63, true), "{direction:?}");
+    }
+}
+
+#[test]
+fn a_directory_of_files_that_cannot_be_read_is_followed_to_its_end() {
+    for direction in BOTH {
+        let (mut tap, sends, _) = scp(direction, 40);
+        for _ in 0..100 {
+            sends(&mut tap, "\x01scp: /srv/data/0001: Permission denied\n".repeat(800).as_bytes());
+            assert_eq!((tap.take().len(), tap.unreadable()), (800, None), "{direction:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_break_a_tap(talk in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..60)), 0..30), greets: bool) {
         let mut tap = Tap::new();
-        let mut taps = [ScpTap::new(Direction::ToHost, None), ScpTap::new(Direction::FromHost, None)];
+        let mut taps = BOTH.map(|direction| scp(direction, 4096).0);
         if greets {
             tap.client(&packet(1, &[&n(3)]));
             tap.host(&packet(2, &[&n(3)]));
@@ -96,7 +148,27 @@ proptest! {
             }
         }
         tap.end();
-        prop_assert!(tap.take().len() <= 2000);
+        // Whatever is seen was asked for, in 9 bytes or more.
+        let passed: usize = talk.iter().map(|(_, bytes)| bytes.len()).sum();
+        prop_assert!(tap.take().len() * 9 <= passed);
+        for tap in &mut taps {
+            tap.end();
+            prop_assert!(tap.take().len() <= 63);
+        }
+    }
+
+    /// Sentences of scp in any order, a packet at a time.
+    #[test]
+    fn no_packet_of_scps_own_words_makes_thousands_of_entries(talk in prop::collection::vec((any::<bool>(), prop::sample::select(&["C0 0 f\n", "\0", "\x01\n", "\x02no\n", "E\n", "D0 0 d\n"][..]), 1usize..5000), 0..30)) {
+        for direction in BOTH {
+            let (mut tap, sends, takes) = scp(direction, 4096);
+            for (sender, word, times) in &talk {
+                if *sender { sends(&mut tap, word.repeat(*times).as_bytes()) } else { takes(&mut tap, word.repeat(*times).as_bytes()) }
+                prop_assert!(tap.take().len() <= 63);
+            }
+            tap.end();
+            prop_assert!(tap.take().len() <= 1);
+        }
     }
 
     /// Packets that look right, with fields that may not be.
