@@ -13,4 +13,6 @@ pub struct Counters {
     pub channels: AtomicUsize,
     /// Channels that were ever open.
     pub channels_opened: AtomicUsize,
+    /// Bytes of file transfers, of all channels, that wait to be looked at.
+    pub looked_at: AtomicUsize,
 }

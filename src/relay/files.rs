@@ -11,13 +11,15 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::Pump;
 use super::scribe::Scribe;
+use super::{Counters, Pump};
 use crate::model::Event;
 use crate::sftp::{Program, ScpTap, Seen, Side, Tap, Unreadable, recognise};
 
 /// Bytes that may wait to be looked at. More, and the transfer goes on unseen: it is not held up for the record.
 const LOAD_MAX: usize = 32 * 1024 * 1024;
+/// The same, of all channels of a session together.
+const LOAD_ALL: usize = 64 * 1024 * 1024;
 /// From here on the pump lets other tasks run between two packets.
 const LOAD_MUCH: usize = 4 * 1024 * 1024;
 /// What a packet in the queue counts beside its bytes.
@@ -53,6 +55,38 @@ struct Queue {
     load: AtomicUsize,
     /// It was too much: nothing more is put in.
     over: AtomicBool,
+    /// Where the session counts it beside its other channels.
+    session: Arc<Counters>,
+}
+
+impl Queue {
+    fn of(session: &Arc<Counters>) -> Self {
+        Self { load: AtomicUsize::new(0), over: AtomicBool::new(false), session: Arc::clone(session) }
+    }
+
+    /// So much is about to be put in; how much waits then, of this channel. `None`: it was too much, of the channel or the session.
+    fn takes(&self, size: usize) -> Option<usize> {
+        let load = self.load.fetch_add(size, Ordering::AcqRel).saturating_add(size);
+        let all = self.session.looked_at.fetch_add(size, Ordering::AcqRel).saturating_add(size);
+        if load > LOAD_MAX || all > LOAD_ALL {
+            self.gives(size);
+            return None;
+        }
+        Some(load)
+    }
+
+    /// So much waits no more.
+    fn gives(&self, size: usize) {
+        self.load.fetch_sub(size, Ordering::AcqRel);
+        self.session.looked_at.fetch_sub(size, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Queue {
+    /// What nobody has looked at was dropped with it.
+    fn drop(&mut self) {
+        self.session.looked_at.fetch_sub(*self.load.get_mut(), Ordering::AcqRel);
+    }
 }
 
 impl Default for Files {
@@ -66,7 +100,7 @@ impl Files {
     pub(super) fn begin(&self, what: &str, text: &[u8], pump: &Pump) {
         let Some(eye) = Eye::on(what, text) else { return };
         let (to, from) = mpsc::unbounded_channel();
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::of(&pump.counters));
         let look = Look {
             eye,
             queue: Arc::clone(&queue),
@@ -97,11 +131,10 @@ impl Files {
             return;
         }
         let size = data.len().saturating_add(PACKET);
-        let load = line.queue.load.fetch_add(size, Ordering::AcqRel).saturating_add(size);
-        if load > LOAD_MAX {
+        let Some(load) = line.queue.takes(size) else {
             line.queue.over.store(true, Ordering::Release);
             return;
-        }
+        };
         if line.to.send((side, data.clone())).is_err() {
             line.queue.over.store(true, Ordering::Release);
         } else if load > LOAD_MUCH {
@@ -216,7 +249,7 @@ impl Look {
                 passed = from.recv(), if self.due.len() < DUE_MAX && self.due_bytes < DUE_BYTES => {
                     let Some((side, data)) = passed else { break };
                     self.eye.look(begun, side, &data);
-                    self.queue.load.fetch_sub(data.len().saturating_add(PACKET), Ordering::AcqRel);
+                    self.queue.gives(data.len().saturating_add(PACKET));
                     self.note();
                 }
             }
@@ -284,5 +317,29 @@ async fn wait(writing: &mut Option<Writing>) -> Result<(), crate::audit::Error> 
     match writing {
         Some(writing) => writing.await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channels_of_a_session_share_what_may_wait() {
+        let session = Arc::new(Counters::default());
+        let queue = || Queue::of(&session);
+        let queues = [queue(), queue(), queue()];
+        let packet = 1024 * 1024;
+        let fills = |queue: &Queue| std::iter::from_fn(|| queue.takes(packet)).take(1000).count();
+        // Each as much as a channel may, the last one nothing.
+        assert_eq!(queues.each_ref().map(fills), [32, 32, 0]);
+        queues[0].gives(packet);
+        assert_eq!(queues.each_ref().map(fills), [1, 0, 0]);
+        // A channel that ended leaves its place to the others, looked at or not.
+        let [first, second, third] = queues;
+        drop(first);
+        assert_eq!((fills(&second), fills(&third)), (0, 32));
+        drop((second, third));
+        assert_eq!(session.looked_at.load(Ordering::Relaxed), 0);
     }
 }
