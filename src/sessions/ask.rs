@@ -20,9 +20,19 @@ pub(super) enum Asker {
     Broker,
 }
 
+/// Drops what was typed and is held for the host: what is typed before a question may be the answer to it, and no terminal gives that to
+/// whatever reads next.
+pub(super) fn forget_typed(held: &mut Held) {
+    let typed = |message: &ChannelMsg| matches!(message, ChannelMsg::Data { .. });
+    let answered = held.messages.iter().take(held.answered).filter(|message| !typed(message)).count();
+    held.answered = answered;
+    held.messages.retain(|message| !typed(message));
+}
+
 /// Writes who asks and the question, reads a line, and gives it to whoever asked. Control-C and control-D are no answer. `Some`: the
 /// channel ended before there was one; another may be asked.
 pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt, held: &mut Held, asker: Asker) -> Option<Prompt> {
+    forget_typed(held);
     let mut text = String::new();
     if asker == Asker::Host {
         text.push_str("keyward: the host asks:\r\n");
@@ -89,4 +99,34 @@ pub(super) async fn ask(channel: &mut ClientChannel, prompt: Prompt, held: &mut 
     }
     held.gone = true;
     Some(prompt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_before_a_question_is_not_for_the_host() {
+        let data = |text: &'static str| ChannelMsg::Data { data: Bytes::from_static(text.as_bytes()) };
+        let size = || ChannelMsg::WindowChange { col_width: 80, row_height: 24, pix_width: 0, pix_height: 0 };
+        let shell = || ChannelMsg::RequestShell { want_reply: true };
+        // What came behind the choice is the third; all before it was answered.
+        let mut held = Held { messages: vec![size(), shell(), data("ahead")], answered: 3, ..Held::default() };
+        held.messages.extend([size(), data("passphrase\n")]);
+        forget_typed(&mut held);
+        assert_eq!((held.messages.len(), held.answered), (3, 2));
+        held.messages.extend([data("once more\n"), size()]);
+        forget_typed(&mut held);
+        held.messages.push(data("behind the last answer"));
+        let kept: Vec<String> = held
+            .messages
+            .iter()
+            .map(|m| match m {
+                ChannelMsg::Data { data } => String::from_utf8_lossy(data).into_owned(),
+                ChannelMsg::RequestShell { .. } => "shell".to_owned(),
+                _ => "size".to_owned(),
+            })
+            .collect();
+        assert_eq!((kept, held.answered), (["size", "shell", "size", "size", "behind the last answer"].map(str::to_owned).to_vec(), 2));
+    }
 }

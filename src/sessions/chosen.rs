@@ -77,17 +77,17 @@ impl Hall {
     }
 
     /// Asks on the channel of somebody who chose; an error: they would rather go back, or are gone.
-    async fn asks_for(&mut self, note: &str, text: String, asking: &mut Asking) -> Result<Secret, Halt> {
-        let answer = self.answers(note.to_owned(), text, asking).await;
+    async fn asks_for(&mut self, note: &str, text: String) -> Result<Secret, Halt> {
+        let answer = self.answers(note.to_owned(), text).await;
         answer.ok_or_else(|| match self.waiting.first().is_none_or(|w| w.held.gone) {
             true => Halt::Left(EndReason::ClientClosed),
             false => Halt::GaveUp,
         })
     }
 
-    async fn answers(&mut self, instructions: String, text: String, asking: &mut Asking) -> Option<Secret> {
+    async fn answers(&mut self, instructions: String, text: String) -> Option<Secret> {
         let waiting = self.waiting.first_mut()?;
-        // What was typed ahead of the first question is the host's.
+        // What was typed before the question answers nothing, and may be a secret that came too early: nobody gets it.
         while !waiting.held.is_full() {
             let message = tokio::select! {
                 biased;
@@ -97,32 +97,16 @@ impl Hall {
             if waiting.hears(message) || waiting.held.gone {
                 return None;
             }
+            ask::forget_typed(&mut waiting.held);
         }
         // What is read when nothing more can be held would be taken for the answer; and nobody answers behind an end.
         if waiting.held.is_full() || !waiting.can_be_asked() {
             return None;
         }
-        asking.another(&mut waiting.held);
         let (answer, answered) = oneshot::channel();
         let prompt = Prompt { instructions, text, echo: false, answer };
         drop(ask::ask(&mut waiting.channel, prompt, &mut waiting.held, Asker::Broker).await);
         answered.await.ok()
-    }
-}
-
-/// The questions of one choice.
-#[derive(Debug, Default)]
-struct Asking {
-    /// How much of what is held is from before the first of them.
-    before: Option<usize>,
-}
-
-impl Asking {
-    /// One more is put. What was typed since the first may be an answer to it, and is not for the host.
-    fn another(&mut self, held: &mut Held) {
-        let before = *self.before.get_or_insert(held.messages.len());
-        let mut at = 0..;
-        held.messages.retain(|message| at.next().is_some_and(|at| at < before) || !matches!(message, ChannelMsg::Data { .. }));
     }
 }
 
@@ -141,15 +125,14 @@ impl Waiting {
 /// Has somebody who chose give a one-time code and open what they sealed, if the way to the host needs it: by their passphrase, or by
 /// their agent. Returns what vouches for them in this session, and in no other of their connection.
 pub(super) async fn opens(rooms: &Rooms, hall: &mut Hall, handle: &russh::server::Handle, comer: Comer) -> Result<String, Halt> {
-    let mut asking = Asking::default();
-    let key = vouched(rooms, hall, &comer, &mut asking).await?;
+    let key = vouched(rooms, hall, &comer).await?;
     let comer = Comer { key, ..comer };
     if !unlock::asks_first(rooms, &comer).await {
         return Ok(comer.key);
     }
     let mut note = "keyward: what signs you in there is sealed (empty: your ssh agent is asked; Ctrl-C: back)";
     for _ in 0..TRIES {
-        let typed = hall.asks_for(note, "Passphrase for your sealed credentials: ".to_owned(), &mut asking).await?;
+        let typed = hall.asks_for(note, "Passphrase for your sealed credentials: ".to_owned()).await?;
         if typed.is_empty() {
             unlock::by_agent(rooms, hall, handle, &comer.user, comer.client).await?;
             return Ok(comer.key);
@@ -164,7 +147,7 @@ pub(super) async fn opens(rooms: &Rooms, hall: &mut Hall, handle: &russh::server
 }
 
 /// What vouches for somebody who chose, with the one-time code that they give if the way to the host needs one.
-async fn vouched(rooms: &Rooms, hall: &mut Hall, comer: &Comer, asking: &mut Asking) -> Result<String, Halt> {
+async fn vouched(rooms: &Rooms, hall: &mut Hall, comer: &Comer) -> Result<String, Halt> {
     let Comer { user, key, client, .. } = comer;
     match second::code_needed(rooms, user, key, Some(comer), *client).await {
         CodeNeed::No => return Ok(key.clone()),
@@ -174,7 +157,7 @@ async fn vouched(rooms: &Rooms, hall: &mut Hall, comer: &Comer, asking: &mut Ask
     }
     let mut note = "keyward: a code of your authenticator is wanted there (Ctrl-C: back)";
     for _ in 0..TRIES {
-        let typed = hall.asks_for(note, format!("One-time code for {}: ", user.name), asking).await?;
+        let typed = hall.asks_for(note, format!("One-time code for {}: ", user.name)).await?;
         match second::code_given(rooms, user, key, typed, *client).await {
             CodeVerdict::Right(vouch) => return Ok(vouch),
             CodeVerdict::Wrong(why) => note = why,
@@ -187,34 +170,4 @@ async fn vouched(rooms: &Rooms, hall: &mut Hall, comer: &Comer, asking: &mut Ask
 /// A sentence without the mark of who says it, which the picker sets.
 fn unmarked(sentence: &'static str) -> &'static str {
     sentence.strip_prefix("keyward: ").unwrap_or(sentence)
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    #[test]
-    fn what_is_typed_between_two_questions_is_not_for_the_host() {
-        let data = |text: &'static str| ChannelMsg::Data { data: Bytes::from_static(text.as_bytes()) };
-        let size = || ChannelMsg::WindowChange { col_width: 80, row_height: 24, pix_width: 0, pix_height: 0 };
-        let mut held = Held { messages: vec![size(), data("ahead")], ..Held::default() };
-        let mut asking = Asking::default();
-        asking.another(&mut held);
-        held.messages.extend([data("passphrase\n"), size()]);
-        asking.another(&mut held);
-        held.messages.extend([data("once more\n")]);
-        asking.another(&mut held);
-        held.messages.push(data("behind the last answer"));
-        let kept: Vec<String> = held
-            .messages
-            .iter()
-            .map(|m| match m {
-                ChannelMsg::Data { data } => String::from_utf8_lossy(data).into_owned(),
-                _ => "size".to_owned(),
-            })
-            .collect();
-        assert_eq!(kept, ["size", "ahead", "size", "behind the last answer"]);
-    }
 }

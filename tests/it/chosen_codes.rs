@@ -48,7 +48,7 @@ fn a_chosen_host_asks_for_its_code_and_who_gives_none_is_back_at_the_hosts() {
     terminal.until("web-1");
     terminal.until("code");
     terminal.until("type to filter");
-    // What is typed behind the choice is the host's, and no answer.
+    // What is typed between the choice and the question is no answer.
     terminal.write("web-1\recho never-$((6*7))\n");
     terminal.until("keyward: a code of your authenticator is wanted there (Ctrl-C: back)");
     let wrong = authenticator.wrong();
@@ -71,14 +71,18 @@ fn a_chosen_host_asks_for_its_code_and_who_gives_none_is_back_at_the_hosts() {
         "nothing was decided yet"
     );
     has_read(&mut terminal);
-    terminal.write("\r");
+    // Nor is it the host's.
+    terminal.write("\rtoo early\n");
     let code = authenticator.next();
     // What is typed behind the code is the host's.
     answers(&mut terminal, &format!("{code}\necho seen-$((40+2)); exit 9\n"));
     terminal.until("seen-42");
     let (status, screen) = terminal.end();
     assert_eq!(status.code(), Some(9), "{screen}");
-    assert!(!screen.contains(&code) && !screen.contains(&wrong) && !screen.contains("never-42"), "{screen}");
+    assert!(
+        !screen.contains(&code) && !screen.contains(&wrong) && !screen.contains("never-42") && !screen.contains("too early"),
+        "{screen}"
+    );
     assert_eq!(told(&scene, "second_factor.asked", "actor", "alice"), asked_before + 3);
     assert_eq!(told(&scene, "second_factor.asked", "host", "web-1"), asked_before + 3);
     assert_eq!(told(&scene, "second_factor.accepted", "by", "code"), 1);

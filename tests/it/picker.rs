@@ -348,7 +348,7 @@ fn what_is_sealed_is_opened_on_the_terminal_before_the_host_is_called() {
     scene.host.authorize(&[&mine]);
     let mut terminal = Terminal::start(&console(&scene), 24, 100);
     terminal.until("type to filter");
-    // What is typed behind the choice is the host's, and no answer to the question.
+    // What is typed between the choice and the question is no answer to it.
     terminal.write("web-1\recho host-$((6*7))\n");
     terminal.until("Passphrase for your sealed credentials: ");
     for _ in 0..2 {
@@ -366,13 +366,14 @@ fn what_is_sealed_is_opened_on_the_terminal_before_the_host_is_called() {
         terminal.write("\x1b[D");
         terminal.seen("SIGNS IN AS").then_some(())
     });
-    terminal.write("\r");
+    // Nor is it the host's, which gets what is typed behind the answer.
+    terminal.write("\rsealed too early\n");
     terminal.until("Passphrase for your sealed credentials: ");
     terminal.write("sealed by alice alone\necho other-$((6*8)); exit 9\n");
     terminal.until("other-48");
     let (status, screen) = terminal.end();
     assert_eq!(status.code(), Some(9), "{screen}");
-    assert!(!screen.contains("sealed by alice alone") && !screen.contains("host-42"), "{screen}");
+    assert!(!screen.contains("sealed by alice alone") && !screen.contains("host-42") && !screen.contains("too early"), "{screen}");
     assert_eq!(scene.broker.events("personal.opened").len(), 1);
     eventually("locked with the last connection", || (scene.broker.events("personal.locked").len() == 1).then_some(()));
 }
