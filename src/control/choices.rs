@@ -2,10 +2,12 @@
 //! the law says now and decides nothing: whoever connects is decided about then.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::api::Caller;
+use super::command::Command;
 use super::desk::Desk;
 use super::error::Error;
 use crate::authz::{self, Denial};
@@ -76,7 +78,12 @@ impl Desk {
     /// As for every verb: the database does not verify, or what signed the caller in does so no more.
     pub async fn choices(&self, caller: &Caller) -> Result<Choices, Error> {
         // Who asks, and whether what signed them in still does, is settled like for a verb.
-        let user = self.reachable_hosts(caller).await?.user;
+        let command = Command::SshConfig { user: None };
+        let (user, call) = self.settle(caller, &command).await?;
+        self.recorded(call.map(drop), &user, caller, command.verb()).await?;
+        // Readers of the store are few, and serve sign-ins too: all screens together take one. Kept until the reading is over, also where
+        // nobody waits for it any more.
+        let turn = Arc::clone(&self.1).acquire_owned().await.map_err(|_| Error::Gone)?;
         let (id, key, first) = (caller.user, caller.key.clone(), caller.workspace.clone());
         let from = caller.client.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |client| client.ip());
         let now = self.0.clock.now();
@@ -85,6 +92,7 @@ impl Desk {
             .0
             .store
             .read(move |c| -> Result<_, store::Error> {
+                let _turn = turn;
                 let Some((person, terms)) = user_cas::person(c, id, key.as_deref())? else { return Ok(Vec::new()) };
                 let seen = sessions::last_of(c, id)?;
                 let enrolled = second_factors::of(c, id, Enrolment::InForce)?.is_some();

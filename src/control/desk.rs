@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::api::{Caller, Door, Reply, Secrets};
 use super::command::Command;
@@ -94,9 +94,9 @@ pub struct Parts {
     pub seal: Sealing,
 }
 
-/// The desk. Clones are the same one.
+/// The desk. Clones are the same one. Beside its parts, whose turn it is to have lists for choosing read.
 #[derive(Clone, Debug)]
-pub struct Desk(pub(super) Arc<Parts>);
+pub struct Desk(pub(super) Arc<Parts>, pub(super) Arc<Semaphore>);
 
 /// One call: who asks, where, and how far the verb reaches for them.
 pub(super) struct Call<'a> {
@@ -117,7 +117,7 @@ pub(super) struct Call<'a> {
 impl Desk {
     /// A desk over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), Arc::new(Semaphore::new(1)))
     }
 
     pub(super) fn facts(&self) -> &Facts {
@@ -129,6 +129,17 @@ impl Desk {
     /// # Errors
     /// Why it was not done; then nothing was changed, unless the error says what was.
     pub async fn handle(&self, caller: Caller, command: Command, secrets: Secrets, out: &Output) -> Result<Reply, Error> {
+        let (name, call) = self.settle(&caller, &command).await?;
+        let verb = command.verb();
+        let answer = match call {
+            Ok(call) => Box::pin(call.answer(command, secrets, out)).await,
+            Err(refused) => Err(refused),
+        };
+        self.recorded(answer, &name, &caller, verb).await
+    }
+
+    /// Who calls, and their call, or why it is refused, which is to be [recorded](Self::recorded).
+    pub(super) async fn settle(&self, caller: &Caller, command: &Command) -> Result<(Name, Result<Call<'_>, Error>), Error> {
         let (verb, called) = (command.verb(), command.called());
         let (user, workspace, now) = (caller.user, caller.workspace.clone(), self.0.clock.now());
         let key = caller.key.clone();
@@ -151,12 +162,13 @@ impl Desk {
         let actor = actor.ok_or(Error::UnknownCaller)?;
         let terms = vouched.ok_or(Error::KeyGone)?;
         let name = actor.name.clone();
-        let answer = match self.0.admit(actor, &caller, (verb, called), there) {
-            // They are asked for one at every sign-in, and have shown none on this one.
-            Ok(_) if terms.second == SecondFactor::Owed => Err(Error::CodeOwed),
-            Ok(call) => Box::pin(call.answer(command, secrets, out)).await,
-            Err(refused) => Err(refused),
-        };
+        let call = self.0.admit(actor, caller, (verb, called), there);
+        // They are asked for one at every sign-in, and have shown none on this one.
+        Ok((name, if terms.second == SecondFactor::Owed { call.and(Err(Error::CodeOwed)) } else { call }))
+    }
+
+    /// An answer, once it stands in the log if it is a refusal.
+    pub(super) async fn recorded<T>(&self, answer: Result<T, Error>, name: &Name, caller: &Caller, verb: Verb) -> Result<T, Error> {
         if let Err(
             e @ (Error::Forbidden { .. }
             | Error::Disabled

@@ -107,8 +107,9 @@ pub(super) fn on_terminal(held: &Held) -> bool {
     shell && held.messages.iter().any(|m| matches!(m, ChannelMsg::RequestPty { term, .. } if !matches!(term.as_str(), "" | "dumb")))
 }
 
-/// Shows the hosts on a channel that has a terminal and asked for a shell, until its person leaves or a host's session on it ends.
-pub(super) async fn stand(guest: Guest, channel: ClientChannel, held: Held, seat: Seat, choices: Choices) {
+/// Shows the hosts on a channel that has a terminal and asked for a shell, until its person leaves or a host's session on it ends. The
+/// bell rings when they change, from before they were read.
+pub(super) async fn stand(guest: Guest, channel: ClientChannel, held: Held, seat: Seat, (choices, bell): (Choices, watch::Receiver<u64>)) {
     let mut asked = Asked { messages: Vec::new(), window: None, plain: false, x11: false };
     for message in held.messages {
         if let Some(granted) = asked.takes(message) {
@@ -116,7 +117,8 @@ pub(super) async fn stand(guest: Guest, channel: ClientChannel, held: Held, seat
         }
     }
     let picker = Picker::new(!asked.plain, guest.door.desk.clock().now(), choices);
-    let mut stand = Stand { size: watch::channel(asked.cells()).0, guest, channel, seat, asked, picker, keys: Keys::default() };
+    let mut stand =
+        Stand { size: watch::channel(asked.cells()).0, guest, channel, seat, asked, picker, keys: Keys::default(), bell, stale: false };
     loop {
         match stand.show().await {
             Next::Connect(target, typed) => {
@@ -217,6 +219,9 @@ struct Stand {
     picker: Picker,
     keys: Keys,
     size: watch::Sender<(u16, u16)>,
+    bell: watch::Receiver<u64>,
+    /// Whether the hosts are to be read anew, whatever the bell says.
+    stale: bool,
 }
 
 impl Stand {
@@ -226,11 +231,9 @@ impl Stand {
             return Next::Gone;
         }
         let (desk, user) = (self.guest.door.desk.clone(), self.guest.caller.user);
-        let mut bell = self.guest.door.rooms.guard.listen();
         let mut inbox = desk.inbox(user);
-        // Also what changed before the bell was heard.
         let mut loads: JoinSet<Result<Choices, Error>> = JoinSet::new();
-        let (mut again, mut rung) = (true, true);
+        let (mut again, mut rung) = (std::mem::take(&mut self.stale), true);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut since_look, mut rest) = (0, Instant::now());
@@ -309,7 +312,7 @@ impl Stand {
                         return Next::Left;
                     }
                 }
-                changed = bell.changed(), if rung => {
+                changed = self.bell.changed(), if rung => {
                     rung = changed.is_ok();
                     again = true;
                 }
@@ -414,7 +417,7 @@ impl Stand {
         #[allow(clippy::disallowed_methods)] // `open` sees the panics of the session
         tokio::spawn(open(door.rooms.clone(), visit));
         let Back { channel, held, seat, sentence } = returned.await.ok()?;
-        let mut stand = Self { channel, seat, keys: Keys::default(), ..self };
+        let mut stand = Self { channel, seat, keys: Keys::default(), stale: true, ..self };
         let mut text = String::new();
         for line in sentence.iter().flat_map(|sentence| sentence.lines()) {
             text.push_str(&format!("keyward: {}\r\n", printable(line, LONGEST)));

@@ -67,10 +67,14 @@ async fn verb(guest: Guest, mut channel: ClientChannel, seat: Seat) {
     }
     let held = match picker::on_terminal(&held) {
         // Without a host, and where it is not known which, the console says so.
-        true => match guest.door.desk.choices(&guest.caller).await {
-            Ok(choices) if !choices.hosts.is_empty() => return picker::stand(guest, channel, held, seat, choices).await,
-            Ok(_) | Err(_) => held,
-        },
+        true => {
+            // From before the hosts are read, so that no change of them is missed.
+            let bell = guest.door.rooms.guard.listen();
+            match guest.door.desk.choices(&guest.caller).await {
+                Ok(choices) if !choices.hosts.is_empty() => return picker::stand(guest, channel, held, seat, (choices, bell)).await,
+                Ok(_) | Err(_) => held,
+            }
+        }
         false => held,
     };
     let Guest { door, caller, calling, handle, .. } = guest;

@@ -44,6 +44,26 @@ async fn it_is_what_is_granted_in_every_workspace_and_no_more() {
 }
 
 #[tokio::test]
+async fn one_list_is_read_at_a_time_and_holds_up_nothing_else() {
+    let w = world().await;
+    let turn = Arc::clone(&w.desk.1).acquire_owned().await.unwrap();
+    let order = std::sync::Mutex::new(Vec::new());
+    let lists = async {
+        assert!(w.choices("mo").await.is_empty());
+        order.lock().unwrap().push("list");
+    };
+    let verbs = async {
+        for _ in 0..50 {
+            w.does("mo", "host list").await;
+        }
+        order.lock().unwrap().push("verbs");
+        drop(turn);
+    };
+    tokio::join!(lists, verbs);
+    assert_eq!(*order.lock().unwrap(), ["verbs", "list"]);
+}
+
+#[tokio::test]
 async fn the_one_that_is_taken_comes_first_and_nobody_elses_own_comes_at_all() {
     let w = world().await;
     w.does("olga", "host add web-1 192.0.2.7").await;
