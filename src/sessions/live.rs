@@ -271,7 +271,9 @@ impl Session<'_> {
     fn note(&mut self, done: Result<Option<Outcome>, tokio::task::JoinError>) -> Option<(EndReason, String)> {
         match done {
             Ok(Some(outcome)) => {
-                self.came_out = true;
+                // A way beside it that could not be witnessed ends the session, and says nothing of a chosen channel. That one has its
+                // own end yet to come; a second end is not sent.
+                self.came_out |= !matches!(outcome.end, End::Unwitnessed(_));
                 self.exit_status = outcome.exit_status.or(self.exit_status);
                 match outcome.end {
                     End::HostLost => Some((EndReason::HostLost, String::new())),
