@@ -295,13 +295,15 @@ async fn stand<T, W>(
     id: SessionId,
     progress: &Shared,
     stands_on: StandsOn,
-    opened: Opened,
+    mut opened: Opened,
     place: &mut Place,
     work: impl FnOnce(Site) -> W,
 ) -> T
 where
     W: Future<Output = T>,
 {
+    // Nothing that the host wants to open is for anybody: it is refused.
+    drop(opened.connection.take_opens());
     let connection = Arc::new(opened.connection);
     let site = Site {
         session: id,

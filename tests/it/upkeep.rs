@@ -1,12 +1,16 @@
 //! A credential is tried on a host, and a public key is installed there: `credential test`, `credential install`.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
+use crate::evil::Evil;
+use crate::world::account::NAME;
 use crate::world::broker::Settings;
 use crate::world::keys::Key;
 use crate::world::sshd::free_port;
 use crate::world::targets::{SHELLS, add_credential, add_host};
-use crate::world::{Broker, Outcome, Scene, Target};
+use crate::world::{Broker, Outcome, Process, Scene, Target};
 
 /// What `credential test` says, and its exit status.
 #[track_caller]
@@ -100,6 +104,20 @@ fn who_could_connect_may_test_and_nobody_else_learns_anything() {
     }
     assert_eq!(over_ssh("credential test deploy --host web-1").status, Some(1));
     assert_eq!(scene.host.sign_ins(), before);
+}
+
+#[test]
+fn what_a_host_opens_meanwhile_is_refused() {
+    let scene = Scene::new();
+    scene.grant("*", "*");
+    let evil = Evil::joins(&scene, "unasked");
+    scene.broker.does(&["credential", "add", "new", "--scope", "workspace", "--username", NAME, "--key", &fresh(&scene, "new")]);
+    let mut install = scene.broker.command(&["credential", "install", "new", "--host", "web-2", "--using", "evil"]);
+    install.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // The host never ends what is run there.
+    let mut installing = Process::start(install);
+    assert_eq!(evil.said.next().as_deref(), Some("done"));
+    assert!(installing.runs());
 }
 
 #[test]
