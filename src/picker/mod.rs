@@ -7,8 +7,8 @@
 //! * what is chosen is a host and not a row: rows that come and go under the hand change nothing, and where the chosen host goes,
 //!   nothing is chosen any more.
 //! * a paste only filters, whatever it holds.
-//! * after a connection that failed nothing is taken but a key that came half a second after the sentence was on the screen: what was
-//!   typed for the host chooses no other one.
+//! * after a connection that failed only Escape, Enter and Left lead back to the list, half a second after the sentence was on the
+//!   screen, and ^C and ^D leave at any time: what was typed for the host chooses no other one.
 
 mod app;
 mod draw;

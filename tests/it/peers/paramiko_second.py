@@ -15,8 +15,8 @@ def answer(title, instructions, prompts):
     return [codes.pop(0) for _ in prompts]
 
 
-# The plain Transport asks for the service a second time, before the codes: see docs/second-factor.md.
-transport = paramiko.ServiceRequestingTransport(socket.create_connection(("127.0.0.1", int(port)), timeout=30))
+# The plain Transport asks for the service a second time, before the codes.
+transport = paramiko.Transport(socket.create_connection(("127.0.0.1", int(port)), timeout=30))
 transport.start_client(timeout=30)
 shown = transport.get_remote_server_key()
 assert shown.asbytes() == base64.b64decode(host_key.split()[1]), "another host key"
