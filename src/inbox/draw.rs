@@ -7,9 +7,10 @@ use ratatui::text::{Line, Span};
 
 use super::app::{App, Look, Tone};
 use super::ask::Ask;
-use super::sheet::{self, Ink, Row, columns, folded};
+use super::sheet::{self, Ink, Row};
 use crate::model::Stage;
 use crate::render;
+use crate::screen::{columns, folded};
 
 /// The smallest screen on which anything is decided.
 pub(super) const LEAST: (u16, u16) = (40, 10);

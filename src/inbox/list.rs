@@ -1,13 +1,11 @@
 //! What waits, what is wanted, what was allowed and what was decided: one list, with one thing in it chosen. It only lists.
 
-use std::time::Duration;
-
-use super::sheet::{self, Ink, Row, columns};
+use super::sheet::{self, Ink, Row};
 use crate::clock::Time;
 use crate::control::{AllowanceView, ProposalView};
 use crate::model::{AllowanceId, ProposalId, Stage};
 use crate::render;
-use crate::screen::Key;
+use crate::screen::{self, Key, columns, short};
 
 /// How many decided ones are shown.
 const DECIDED: usize = 20;
@@ -194,30 +192,7 @@ fn line(facts: &[String], widths: &[usize], command: &str, width: usize) -> Row 
     Row(vec![(text, Ink::Plain), (cut(command, rest), Ink::Bold)])
 }
 
-/// On one line of at most `most` columns; that something is left out is seen by the dots.
+/// The same for what is not clean yet.
 fn cut(text: &str, most: usize) -> String {
-    let whole = render::clean(text, most.saturating_mul(2));
-    if columns(&whole) <= most && !whole.ends_with("more⟩") {
-        return whole;
-    }
-    let mut out = String::new();
-    for c in whole.chars() {
-        out.push(c);
-        if columns(&out) >= most {
-            out.pop();
-            break;
-        }
-    }
-    out.push('…');
-    out
-}
-
-/// `12s`, `9m`, `3h`, `2d`.
-pub(super) fn short(span: Duration) -> String {
-    match span.as_secs() {
-        s @ ..60 => format!("{s}s"),
-        s @ 60..3600 => format!("{}m", s / 60),
-        s @ 3600..86_400 => format!("{}h", s / 3600),
-        s => format!("{}d", s / 86_400),
-    }
+    screen::cut(&render::clean(text, most.saturating_mul(2)), most)
 }

@@ -6,6 +6,7 @@ use base64ct::{Base64, Encoding};
 use crate::control::ProposalView;
 use crate::model::Stage;
 use crate::render::{self, Line, Mark, Shown};
+use crate::screen::folded;
 
 /// From this size on a word has to be typed, in bytes.
 const LARGE: usize = 4096;
@@ -262,43 +263,4 @@ pub(super) fn inked(line: Line) -> impl Iterator<Item = (String, Ink)> {
         };
         (piece.text, ink)
     })
-}
-
-/// Printable text on rows of at most `width` columns, parted at spaces where there are some.
-pub(super) fn folded(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(2);
-    let mut rows = Vec::new();
-    let mut row = String::new();
-    let mut room = width;
-    for word in text.split_inclusive(' ') {
-        let columns = columns(word.trim_end());
-        if columns > room && !row.is_empty() {
-            rows.push(std::mem::take(&mut row));
-            room = width;
-        }
-        for c in word.chars() {
-            let wide = columns_of(c);
-            if wide > room {
-                if c == ' ' {
-                    continue;
-                }
-                rows.push(std::mem::take(&mut row));
-                room = width;
-            }
-            row.push(c);
-            room -= wide.min(room);
-        }
-    }
-    if !row.is_empty() || rows.is_empty() {
-        rows.push(row);
-    }
-    rows
-}
-
-pub(super) fn columns(text: &str) -> usize {
-    text.chars().map(columns_of).sum()
-}
-
-fn columns_of(c: char) -> usize {
-    unicode_width::UnicodeWidthChar::width(c).unwrap_or(1)
 }

@@ -3,11 +3,11 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
-use unicode_width::UnicodeWidthStr;
 
 use super::app::{Over, Picker};
-use super::entry::{Column, Entry, cut, found};
+use super::entry::{Column, Entry, found};
 use crate::render;
+use crate::screen::{columns, cut, folded};
 
 /// Columns in their order, with their titles, the most that each takes, and which of them goes last when there is no room.
 const COLUMNS: [(Column, &str, usize, u8); 8] = [
@@ -78,7 +78,7 @@ impl Picker {
             pen.line(height - 1, &[(&cut(self.hints(), width), Ink::Dim)]);
         }
         if self.over.is_none() && height > 1 {
-            let at = (3 + tail(&self.filter, width.saturating_sub(4)).width()).min(width.saturating_sub(1));
+            let at = (3 + columns(&tail(&self.filter, width.saturating_sub(4)))).min(width.saturating_sub(1));
             frame.set_cursor_position((u16::try_from(at).unwrap_or(0), 1));
         }
     }
@@ -119,7 +119,7 @@ impl Picker {
             (left, all) => format!("{left} of {all} hosts"),
         };
         let name = cut(&format!("keyward: {}", self.user), width.saturating_sub(right.len() + 3));
-        let gap = width.saturating_sub(name.width() + right.len() + 2);
+        let gap = width.saturating_sub(columns(&name) + right.len() + 2);
         format!(" {name}{}{right} ", " ".repeat(gap))
     }
 
@@ -153,7 +153,7 @@ impl Picker {
 /// How wide each column is; `None`: there is no room for it.
 fn widths(rows: &[Vec<String>], width: usize) -> Vec<Option<usize>> {
     let wide = |i: usize, title: &str, most: usize| {
-        let text = rows.iter().filter_map(|row| row.get(i)).map(|text| text.width()).max().unwrap_or(0);
+        let text = rows.iter().filter_map(|row| row.get(i)).map(|text| columns(text)).max().unwrap_or(0);
         if text == 0 { 0 } else { text.max(title.len()).min(most) }
     };
     let wanted: Vec<usize> = COLUMNS.iter().enumerate().map(|(i, (_, title, most, _))| wide(i, title, *most)).collect();
@@ -201,14 +201,14 @@ fn cells(entry: &Entry, says: &[String], widths: &[Option<usize>], words: &[Stri
             run.push(c);
         }
         out.push((run, if in_found { Ink::Found } else { ink }));
-        out.push((" ".repeat(wide.saturating_sub(text.width()) + GAP), Ink::Plain));
+        out.push((" ".repeat(wide.saturating_sub(columns(&text)) + GAP), Ink::Plain));
     }
     out
 }
 
 fn padded(text: &str, wide: usize) -> String {
     let text = cut(text, wide);
-    format!("{text}{}", " ".repeat(wide.saturating_sub(text.width()) + GAP))
+    format!("{text}{}", " ".repeat(wide.saturating_sub(columns(&text)) + GAP))
 }
 
 /// The end of what is typed, as far as there is room.
@@ -217,29 +217,11 @@ fn tail(text: &str, most: usize) -> String {
     let mut from = 0;
     for (at, _) in text.char_indices() {
         from = at;
-        if text.get(at..).unwrap_or_default().width() <= most {
+        if columns(text.get(at..).unwrap_or_default()) <= most {
             break;
         }
     }
     text.get(from..).unwrap_or_default().to_owned()
-}
-
-/// On lines of at most so many columns.
-fn folded(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let mut lines = vec![String::new()];
-    for word in text.split_inclusive(' ') {
-        for c in word.chars() {
-            let full = lines.last().is_some_and(|line| line.width() >= width);
-            if full {
-                lines.push(String::new());
-            }
-            if let Some(line) = lines.last_mut() {
-                line.push(c);
-            }
-        }
-    }
-    lines
 }
 
 /// Writes rows.

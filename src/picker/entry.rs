@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use unicode_width::UnicodeWidthStr;
-
 use crate::clock::Time;
 use crate::control::Choice;
 use crate::render;
+use crate::screen::short;
 
 /// The longest text of one column that is kept, in characters.
 const MOST: usize = 120;
@@ -131,33 +130,6 @@ impl Entry {
     pub(super) fn is_closed(&self) -> bool {
         self.choice.ways_in.is_empty() || self.choice.not_now.is_some()
     }
-}
-
-/// `12s`, `9m`, `3h`, `2d`.
-pub(super) fn short(span: Duration) -> String {
-    match span.as_secs() {
-        s @ ..60 => format!("{s}s"),
-        s @ 60..3600 => format!("{}m", s / 60),
-        s @ 3600..86_400 => format!("{}h", s / 3600),
-        s => format!("{}d", s / 86_400),
-    }
-}
-
-/// At most so many columns; that something is left out is seen by the dots.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    if text.width() <= most {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    for c in text.chars() {
-        out.push(c);
-        if out.width() >= most {
-            out.pop();
-            break;
-        }
-    }
-    out.push('…');
-    out
 }
 
 /// Which characters of a text the words are found at, in order.
