@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig, server};
+use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig, server};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::crowd::Among;
-use super::forwards;
 use super::handler::Doorway;
 use super::selector::Selector;
 use crate::approvals::{Approvals, Draft, Error, Snapshot, Stream, Ticket};
@@ -43,6 +42,9 @@ const REASON: &str = "KEYWARD_REASON";
 /// How a client names how long its command may run, in seconds.
 const TIMEOUT: &str = "KEYWARD_TIMEOUT";
 
+/// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254 §5.1).
+const PROHIBITED: u32 = 1;
+
 /// An agent that signed in.
 pub(super) struct Visit {
     pub(super) agent: Agent,
@@ -52,6 +54,12 @@ pub(super) struct Visit {
     pub(super) handle: server::Handle,
     /// Its place among the connections of this agent.
     pub(super) among: Among,
+}
+
+/// What an agent is told that asks for a connection through a host.
+fn no_forward() -> ChannelOpenFailure {
+    let reason = "keyward: an agent opens no connection through a host: it proposes commands, ssh HOST@BROKER 'COMMAND'".to_owned();
+    ChannelOpenFailure::Other { code: PROHIBITED, reason }
 }
 
 /// Serves an agent's channels until it is gone, or is no agent any more.
@@ -70,7 +78,7 @@ pub(super) async fn serve(door: Arc<Doorway>, visit: Visit) {
                         channel_of(&door, &agent, &selector, client, channel, &seat).await;
                     });
                 }
-                Some(Arrival::Forward { reply, .. }) => reply.reject(forwards::for_agents()).await,
+                Some(Arrival::Forward { reply, .. }) => reply.reject(no_forward()).await,
                 Some(Arrival::Left(_)) | None => break None,
             },
             Some(done) = running.join_next() => if let Err(error) = done {

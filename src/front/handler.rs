@@ -24,7 +24,7 @@ use super::crowd::Crowd;
 use super::jump::{Gate, Within};
 use super::listener::Places;
 use super::notices;
-use super::picker::{Guest, Sitting};
+use super::picker::{AtConsole, Sitting};
 use super::selector::Selector;
 use super::verbs;
 use crate::approvals::Approvals;
@@ -176,8 +176,7 @@ impl Handler {
     /// The person on the way to a host; `None`: they come to the console.
     fn comer(&self, person: &User) -> Option<Comer> {
         let (selector, (key, _)) = self.selector.as_ref().zip(self.key.as_ref())?;
-        // As `auth_succeeded` tells the two apart.
-        (selector.host != person.name || selector.workspace.is_some()).then(|| Comer {
+        (!selector.is_console(&person.name)).then(|| Comer {
             user: person.clone(),
             key: key.clone(),
             workspace: selector.workspace.clone().unwrap_or_else(|| self.door.workspace.clone()),
@@ -328,13 +327,13 @@ impl server::Handler for Handler {
             }
         };
         let calling = self.door.desk.over_ssh(&user.name);
-        if selector.host == user.name && selector.workspace.is_none() {
+        if selector.is_console(&user.name) {
             let key = Some(fingerprint.clone());
             let caller = Caller { user: user.id, key, door: Door::Ssh, client: Some(self.peer), workspace: self.door.workspace.clone() };
             let (door, config) = (Arc::clone(&self.door), Arc::clone(&self.config));
             let gate = self.gate(&user, &fingerprint, &calling);
             let (key, client, sitting) = (fingerprint, self.peer, Sitting::default());
-            let guest = Guest { door, config, caller, user, key, client, calling, handle, sitting };
+            let guest = AtConsole { door, config, caller, user, key, client, calling, handle, sitting };
             #[allow(clippy::disallowed_methods)] // it looks after its own tasks; a panic closes the channels
             tokio::spawn(verbs::serve(guest, arrivals, gate));
         } else {
@@ -416,9 +415,7 @@ impl server::Handler for Handler {
     async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
         // Verbs may ask the agent to open what its owner sealed; hosts never get at it.
         let known = self.sign_in.lock().ok().and_then(|s| s.known.clone());
-        Ok(known
-            .zip(self.selector.as_ref())
-            .is_some_and(|(known, selector)| selector.workspace.is_none() && selector.host == *known.name()))
+        Ok(known.zip(self.selector.as_ref()).is_some_and(|(known, selector)| selector.is_console(known.name())))
     }
 
     fn consumer_answers_agent_request(&mut self, _: ChannelId) -> bool {

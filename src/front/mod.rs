@@ -5,7 +5,6 @@ mod agents;
 mod config;
 pub mod console;
 mod crowd;
-mod forwards;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

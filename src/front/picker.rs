@@ -42,7 +42,7 @@ const LONGEST: usize = 1000;
 
 /// A person at the console.
 #[derive(Clone)]
-pub(super) struct Guest {
+pub(super) struct AtConsole {
     pub(super) door: Arc<Doorway>,
     pub(super) config: Arc<Config>,
     pub(super) caller: Caller,
@@ -56,7 +56,7 @@ pub(super) struct Guest {
     pub(super) sitting: Sitting,
 }
 
-impl Guest {
+impl AtConsole {
     /// Answers the oldest request of a channel that waits for an answer.
     async fn answer(&self, channel: &ClientChannel, granted: bool) {
         let _ = match granted {
@@ -109,7 +109,13 @@ pub(super) fn on_terminal(held: &Held) -> bool {
 
 /// Shows the hosts on a channel that has a terminal and asked for a shell, until its person leaves or a host's session on it ends. The
 /// bell rings when they change, from before they were read.
-pub(super) async fn stand(guest: Guest, channel: ClientChannel, held: Held, seat: Seat, (choices, bell): (Choices, watch::Receiver<u64>)) {
+pub(super) async fn stand(
+    guest: AtConsole,
+    channel: ClientChannel,
+    held: Held,
+    seat: Seat,
+    (choices, bell): (Choices, watch::Receiver<u64>),
+) {
     let mut asked = Asked { messages: Vec::new(), window: None, plain: false, x11: false };
     for message in held.messages {
         if let Some(granted) = asked.takes(message) {
@@ -212,7 +218,7 @@ async fn send(channel: &ClientChannel, seat: &Seat, bytes: Bytes) -> bool {
 
 /// A channel with a picker on it.
 struct Stand {
-    guest: Guest,
+    guest: AtConsole,
     channel: ClientChannel,
     seat: Seat,
     asked: Asked,

@@ -30,6 +30,13 @@ pub enum SelectorError {
     },
 }
 
+impl Selector {
+    /// Whether somebody of this name wants no host, but the console.
+    pub fn is_console(&self, own: &Name) -> bool {
+        self.workspace.is_none() && self.host == *own
+    }
+}
+
 impl FromStr for Selector {
     type Err = SelectorError;
     fn from_str(text: &str) -> Result<Self, SelectorError> {

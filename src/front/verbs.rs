@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::console::{self, Screen};
 use super::jump::{self, Gate};
-use super::picker::{self, Guest};
+use super::picker::{self, AtConsole};
 use crate::relay::{self, ClientChannel, Held};
 use crate::sessions::{Arrival, Seat};
 
@@ -17,7 +17,7 @@ use crate::sessions::{Arrival, Seat};
 const KEYBOARD: usize = 4096;
 
 /// Serves verbs until the client is gone.
-pub(super) async fn serve(guest: Guest, mut arrivals: mpsc::Receiver<Arrival>, gate: Gate) {
+pub(super) async fn serve(guest: AtConsole, mut arrivals: mpsc::Receiver<Arrival>, gate: Gate) {
     // What came inside ends with this connection, and records its end.
     let _over = gate.over.clone().drop_guard();
     let gate = Arc::new(gate);
@@ -58,7 +58,7 @@ pub(super) async fn serve(guest: Guest, mut arrivals: mpsc::Receiver<Arrival>, g
     running.shutdown().await;
 }
 
-async fn verb(guest: Guest, mut channel: ClientChannel, seat: Seat) {
+async fn verb(guest: AtConsole, mut channel: ClientChannel, seat: Seat) {
     let mut held = Held::default();
     relay::hold(&mut channel, &mut held).await;
     if held.gone {
@@ -77,7 +77,7 @@ async fn verb(guest: Guest, mut channel: ClientChannel, seat: Seat) {
         }
         false => held,
     };
-    let Guest { door, caller, calling, handle, .. } = guest;
+    let AtConsole { door, caller, calling, handle, .. } = guest;
     let desk = &door.desk;
     let mut screen = Screen { terminal: held.pty, calling, ..Screen::default() };
     let (resize, size) = watch::channel((0, 0));

@@ -44,6 +44,18 @@ pub struct Piped {
     pub bytes_out: u64,
 }
 
+impl Piped {
+    /// The same in words, for the log.
+    pub fn why(&self) -> &str {
+        match &self.end {
+            End::Closed => "the host closed it",
+            End::ByClient => "the client closed it",
+            End::HostLost => "the connection to the host broke off",
+            End::Refused(why) | End::Told(why) | End::Unwitnessed(why) => why,
+        }
+    }
+}
+
 /// Pumps until one side closes, in order: nothing that it sent before is lost. Both channels are closed afterwards.
 pub async fn pipe(client: ClientChannel, host: HostChannel, pipe: Pipe) -> Piped {
     let (mut from_client, to_client) = client.split();

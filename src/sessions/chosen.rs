@@ -78,7 +78,7 @@ impl Hall {
 
     /// Asks on the channel of somebody who chose; an error: they would rather go back, or are gone.
     async fn asks_for(&mut self, note: &str, text: String) -> Result<Secret, Halt> {
-        let answer = self.answers(note.to_owned(), text).await;
+        let answer = self.answers(format!("keyward: {note}"), text).await;
         answer.ok_or_else(|| match self.waiting.first().is_none_or(|w| w.held.gone) {
             true => Halt::Left(EndReason::ClientClosed),
             false => Halt::GaveUp,
@@ -88,6 +88,7 @@ impl Hall {
     async fn answers(&mut self, instructions: String, text: String) -> Option<Secret> {
         let waiting = self.waiting.first_mut()?;
         // What was typed before the question answers nothing, and may be a secret that came too early: nobody gets it.
+        ask::forget_typed(&mut waiting.held);
         while !waiting.held.is_full() {
             let message = tokio::select! {
                 biased;
@@ -130,7 +131,7 @@ pub(super) async fn opens(rooms: &Rooms, hall: &mut Hall, handle: &russh::server
     if !unlock::asks_first(rooms, &comer).await {
         return Ok(comer.key);
     }
-    let mut note = "keyward: what signs you in there is sealed (empty: your ssh agent is asked; Ctrl-C: back)";
+    let mut note = "what signs you in there is sealed (empty: your ssh agent is asked; Ctrl-C: back)";
     for _ in 0..TRIES {
         let typed = hall.asks_for(note, "Passphrase for your sealed credentials: ".to_owned()).await?;
         if typed.is_empty() {
@@ -139,7 +140,7 @@ pub(super) async fn opens(rooms: &Rooms, hall: &mut Hall, handle: &russh::server
         }
         match unlock::open_with(rooms, &comer.user, comer.client, typed).await {
             Answered::Open => return Ok(comer.key),
-            Answered::Wrong => note = "keyward: this opens nothing",
+            Answered::Wrong => note = "this opens nothing",
             Answered::Over => return Err(Halt::NotOpened),
         }
     }
@@ -152,22 +153,17 @@ async fn vouched(rooms: &Rooms, hall: &mut Hall, comer: &Comer) -> Result<String
     match second::code_needed(rooms, user, key, Some(comer), *client).await {
         CodeNeed::No => return Ok(key.clone()),
         CodeNeed::GivenBefore(vouch) => return Ok(vouch),
-        CodeNeed::Unknown => return Err(Halt::NoCode(unmarked(CANNOT))),
+        CodeNeed::Unknown => return Err(Halt::NoCode(CANNOT)),
         CodeNeed::Yes => {}
     }
-    let mut note = "keyward: a code of your authenticator is wanted there (Ctrl-C: back)";
+    let mut note = "a code of your authenticator is wanted there (Ctrl-C: back)";
     for _ in 0..TRIES {
         let typed = hall.asks_for(note, format!("One-time code for {}: ", user.name)).await?;
         match second::code_given(rooms, user, key, typed, *client).await {
             CodeVerdict::Right(vouch) => return Ok(vouch),
             CodeVerdict::Wrong(why) => note = why,
-            CodeVerdict::Over(why) => return Err(Halt::NoCode(unmarked(why))),
+            CodeVerdict::Over(why) => return Err(Halt::NoCode(why)),
         }
     }
     Err(Halt::NoCode("no right one-time code was given"))
-}
-
-/// A sentence without the mark of who says it, which the picker sets.
-fn unmarked(sentence: &'static str) -> &'static str {
-    sentence.strip_prefix("keyward: ").unwrap_or(sentence)
 }

@@ -341,9 +341,16 @@ where
     W: Future<Output = T>,
 {
     let Some(connection) = live.connection.filter(|_| live.user == user.id && live.host == host.id) else { return Ok(None) };
-    let stands_on =
-        // Its jump hosts are its session's to look after.
-        StandsOn { session: live.id, user: user.id, key: wish.key.clone(), host: host.id, hops: Vec::new(), client: wish.client, began: live.started_at };
+    // Its jump hosts are its session's to look after.
+    let stands_on = StandsOn {
+        session: live.id,
+        user: user.id,
+        key: wish.key.clone(),
+        host: host.id,
+        hops: Vec::new(),
+        client: wish.client,
+        began: live.started_at,
+    };
     if !rooms.custody.still(stands_on.clone()).await?.is_some_and(|reach| reach.allows(Action::Scan)) {
         return Ok(None);
     }

@@ -60,13 +60,7 @@ impl Ledger {
     }
 
     async fn ended(&self, to: &Destination, piped: &Piped) {
-        let why = match &piped.end {
-            End::ByClient => "the client closed it",
-            End::HostLost => "the connection to the host broke off",
-            End::Refused(sentence) | End::Told(sentence) | End::Unwitnessed(sentence) => sentence,
-            End::Closed => "the host closed it",
-        };
-        let event = self.event(EventName::ForwardEnded, to).because(why);
+        let event = self.event(EventName::ForwardEnded, to).because(piped.why());
         self.afterwards(event.count("bytes_in", piped.bytes_in).count("bytes_out", piped.bytes_out)).await;
     }
 

@@ -377,13 +377,7 @@ impl Way {
             Ok(client) => {
                 reply.accept().await;
                 let piped = relay::pipe(client, host, self.pipe).await;
-                let why = match piped.end {
-                    End::Closed => "the host closed it".to_owned(),
-                    End::ByClient => "the client closed it".to_owned(),
-                    End::HostLost => "the connection to the host broke off".to_owned(),
-                    End::Refused(why) | End::Told(why) | End::Unwitnessed(why) => why,
-                };
-                self.ended.because(why).count("bytes_in", piped.bytes_in).count("bytes_out", piped.bytes_out)
+                self.ended.because(piped.why()).count("bytes_in", piped.bytes_in).count("bytes_out", piped.bytes_out)
             }
             Err(reason) => {
                 let ended = self.ended.failed("the client does not open it");

@@ -10,7 +10,7 @@ use crate::model::{User, Vouch};
 use crate::secret::Secret;
 
 /// What a person is told whose code was not looked at.
-pub(super) const CANNOT: &str = "keyward: the broker cannot check codes now; tell whoever runs it";
+pub(super) const CANNOT: &str = "the broker cannot check codes now; tell whoever runs it";
 
 /// Whether somebody is asked for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +66,9 @@ pub async fn code_given(rooms: &Rooms, user: &User, key: &str, typed: Secret, cl
             Some(vouch) => CodeVerdict::Right(vouch),
             None => CodeVerdict::Over(CANNOT),
         },
-        Ok(CodeGiven::Wrong) => CodeVerdict::Wrong("keyward: that is not the code"),
-        Ok(CodeGiven::Used) => CodeVerdict::Wrong("keyward: that code was used already; wait for the next one"),
-        Ok(CodeGiven::TooMany) => CodeVerdict::Over("keyward: there were too many wrong codes; wait some minutes"),
+        Ok(CodeGiven::Wrong) => CodeVerdict::Wrong("that is not the code"),
+        Ok(CodeGiven::Used) => CodeVerdict::Wrong("that code was used already; wait for the next one"),
+        Ok(CodeGiven::TooMany) => CodeVerdict::Over("there were too many wrong codes; wait some minutes"),
         Err(error) => {
             tracing::error!(target: "keyward::sessions", user = %user.name, %error, "a one-time code was not judged");
             CodeVerdict::Over(CANNOT)

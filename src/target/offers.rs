@@ -10,8 +10,8 @@ use super::error::Error;
 use super::through::wire;
 use crate::model::{Host, LEGACY, LegacyKind, printable};
 
-/// The most bytes before the host's first packet, and of it.
-const BEFORE_MAX: usize = 8 * 1024;
+/// The most bytes of the host's version line, and of its first packet.
+const VERSION_MAX: usize = 8 * 1024;
 const PACKET_MAX: usize = 35_000;
 /// The message number of the offer.
 const KEXINIT: u8 = 20;
@@ -84,18 +84,13 @@ fn shown(names: &[String]) -> String {
     }
 }
 
-/// Reads what the host offers. `None`: it is no SSH server, or says more than it should.
+/// Reads what the host offers, from its version line on. `None`: it is no SSH server, or says more than it should.
 async fn read(mut line: impl AsyncRead + AsyncWrite + Unpin) -> Option<Offers> {
     line.write_all(concat!("SSH-2.0-Keyward_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes()).await.ok()?;
     line.flush().await.ok()?;
-    let (mut text, mut budget) = (Vec::new(), BEFORE_MAX);
-    loop {
+    let mut budget = VERSION_MAX;
+    while line.read_u8().await.ok()? != b'\n' {
         budget = budget.checked_sub(1)?;
-        match line.read_u8().await.ok()? {
-            b'\n' if text.starts_with(b"SSH-") => break,
-            b'\n' => text.clear(),
-            byte => text.push(byte),
-        }
     }
     let length = usize::try_from(line.read_u32().await.ok()?).ok().filter(|n| *n <= PACKET_MAX)?;
     let mut packet = vec![0; length];

@@ -100,7 +100,7 @@ impl Handler {
                 self.note(|s| (s.owing, s.person) = (Some(ANSWERS), Some(owing.person.id)));
                 owing.over = true;
                 self.owing = Some(owing);
-                asked(format!("{why} (Enter) "), true)
+                asked(format!("keyward: {why} (Enter) "), true)
             }
         }
     }
@@ -115,7 +115,7 @@ impl Handler {
 
 /// What a person is asked, with what is to be said about their answer before.
 fn code_question(person: &User, why: &str) -> Auth {
-    let said = if why.is_empty() { String::new() } else { format!("{why}. ") };
+    let said = if why.is_empty() { String::new() } else { format!("keyward: {why}. ") };
     asked(format!("{said}One-time code for {}: ", person.name), false)
 }
 
