@@ -80,8 +80,11 @@ fn a_handle_that_nobody_knows_is_the_hosts_to_refuse() {
     assert_eq!((seen, why), (vec![], None));
 }
 
+/// One side says something.
+type Speaks = fn(&mut ScpTap, &[u8]);
+
 /// A tap of scp and the two sides of what it follows: who sends the files, who takes them.
-fn scp(direction: Direction, path: usize) -> (ScpTap, fn(&mut ScpTap, &[u8]), fn(&mut ScpTap, &[u8])) {
+fn scp(direction: Direction, path: usize) -> (ScpTap, Speaks, Speaks) {
     let tap = ScpTap::new(direction, Some(Text::new(&vec![b'p'; path], false)));
     match direction {
         Direction::ToHost => (tap, ScpTap::client, ScpTap::host),
