@@ -34,6 +34,7 @@ lint: prepare ## Check format and lints
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --release --all-targets --locked -- --no-deps -D warnings
+	$(CARGO) clippy --release --lib --features fuzzing --locked -- --no-deps -D warnings
 
 deny: prepare ## Check licences, bans and sources of dependencies; advisories where their database can be reached
 	test -x .tools/bin/cargo-deny || $(CARGO) install cargo-deny --version $(DENY_VERSION) --locked --root .tools

@@ -7,6 +7,9 @@ mod chosen;
 mod errand;
 mod exec;
 mod forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod hall;
 mod hops;

@@ -6,6 +6,9 @@ mod answers;
 mod fields;
 mod flow;
 mod frames;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod program;
 mod requests;
 mod scp;

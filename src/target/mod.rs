@@ -8,6 +8,9 @@ mod connection;
 mod dial;
 mod error;
 mod forwards;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod interactive;
 mod legacy;

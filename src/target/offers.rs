@@ -119,6 +119,12 @@ fn offers(packet: &[u8]) -> Option<Offers> {
     Some(Offers([(LegacyKind::KeyExchange, kex), (LegacyKind::HostKey, keys), (LegacyKind::Cipher, ciphers), (LegacyKind::Mac, macs)]))
 }
 
+/// How many names were read by [`offers`], for `fuzz/`.
+#[cfg(feature = "fuzzing")]
+pub(super) fn named(packet: &[u8]) -> Option<usize> {
+    offers(packet).map(|Offers(lists)| lists.iter().map(|(_, names)| names.len()).sum())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -130,6 +130,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Preamble<S> {
     }
 }
 
+/// Where the version begins in what is said in these pieces, for `fuzz/`.
+#[cfg(feature = "fuzzing")]
+pub(super) fn version_in(pieces: &[&[u8]]) -> io::Result<Option<usize>> {
+    let (mut lines, mut passed) = (Lines::new(), 0_usize);
+    for piece in pieces {
+        passed = passed.saturating_add(piece.len());
+        if let Some(rest) = lines.take(piece)? {
+            return Ok(Some(passed.saturating_sub(rest.len()).saturating_sub(VERSION.len())));
+        }
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
