@@ -77,13 +77,13 @@ impl Desk {
     /// # Errors
     /// As for every verb: the database does not verify, or what signed the caller in does so no more.
     pub async fn choices(&self, caller: &Caller) -> Result<Choices, Error> {
+        // Readers of the store are few, and serve sign-ins too: all screens together take one. Kept until the reading is over, also where
+        // nobody waits for it any more.
+        let turn = Arc::clone(&self.1).acquire_owned().await.map_err(|_| Error::Gone)?;
         // Who asks, and whether what signed them in still does, is settled like for a verb.
         let command = Command::SshConfig { user: None };
         let (user, call) = self.settle(caller, &command).await?;
         self.recorded(call.map(drop), &user, caller, command.verb()).await?;
-        // Readers of the store are few, and serve sign-ins too: all screens together take one. Kept until the reading is over, also where
-        // nobody waits for it any more.
-        let turn = Arc::clone(&self.1).acquire_owned().await.map_err(|_| Error::Gone)?;
         let (id, key, first) = (caller.user, caller.key.clone(), caller.workspace.clone());
         let from = caller.client.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |client| client.ip());
         let now = self.0.clock.now();

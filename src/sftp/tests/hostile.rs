@@ -184,6 +184,8 @@ proptest! {
         }));
         let whole = heard(&all, usize::MAX);
         let cut = heard(&all, at_once);
+        // Each entry was asked for by a client's request.
+        prop_assert!(whole.0.len() <= talk.iter().filter(|(client, ..)| *client).count());
         prop_assert_eq!(whole, cut);
     }
 }
