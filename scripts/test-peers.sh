@@ -110,11 +110,10 @@ fi
 # -- the device of file systems in user space ----------------------------------
 
 # A container may lack the module or the node where the kernel has FUSE. Where neither can be had, the test of sshfs says so.
-if [ ! -e /dev/fuse ]; then
-    modprobe fuse 2>/dev/null || true
-    if [ ! -e /dev/fuse ] && grep -qw fuse /proc/filesystems; then
-        mknod -m 0666 /dev/fuse c 10 229 2>/dev/null || true
-    fi
+# The module is loaded also where the node is there already: a node alone does not say that the kernel has it.
+modprobe fuse 2>/dev/null || true
+if [ ! -e /dev/fuse ] && grep -qw fuse /proc/filesystems; then
+    mknod -m 0666 /dev/fuse c 10 229 2>/dev/null || true
 fi
 
 # -- the account ---------------------------------------------------------------
