@@ -225,7 +225,7 @@ fn a_host_that_says_half_a_version_is_given_up() {
 fn a_host_that_says_a_byte_at_a_time_is_given_up() {
     given_up("drops", SOON, |stream| {
         // Its slowness is the attack: nothing is waited for.
-        for byte in b"SSH-2.0-".iter().chain([b'x'; 100].iter()) {
+        for byte in b"SSH-2.0-".iter().chain([b'x'; 200].iter()) {
             stream.write_all(&[*byte])?;
             std::thread::sleep(Duration::from_millis(100));
         }
