@@ -101,7 +101,11 @@ fn an_open_that_is_never_answered_holds_up_nobody_else() {
 
 #[test]
 fn a_host_opens_no_channel_back() {
-    survives("back", |evil, _| assert_eq!(evil.said.next().as_deref(), Some("done"), "an open that was accepted would be told first"));
+    survives("back", |evil, client| {
+        assert_eq!(evil.said.next_within(2 * PATIENCE).as_deref(), Some("refused 2100"), "an open that was accepted would be told first");
+        assert_eq!(evil.said.next().as_deref(), Some("done"));
+        assert_eq!(client.wait().code(), Some(3), "what is run there has gone on to its own end");
+    });
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! A credential is tried on a host, and a public key is installed there: `credential test`, `credential install`.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 
 use crate::evil::Evil;
 use crate::world::account::NAME;
 use crate::world::broker::Settings;
 use crate::world::keys::Key;
+use crate::world::process::run_within;
 use crate::world::sshd::free_port;
 use crate::world::targets::{SHELLS, add_credential, add_host};
-use crate::world::{Broker, Outcome, Process, Scene, Target};
+use crate::world::{Broker, Outcome, PATIENCE, Scene, Target};
 
 /// What `credential test` says, and its exit status.
 #[track_caller]
@@ -112,12 +111,13 @@ fn what_a_host_opens_meanwhile_is_refused() {
     scene.grant("*", "*");
     let evil = Evil::joins(&scene, "unasked");
     scene.broker.does(&["credential", "add", "new", "--scope", "workspace", "--username", NAME, "--key", &fresh(&scene, "new")]);
-    let mut install = scene.broker.command(&["credential", "install", "new", "--host", "web-2", "--using", "evil"]);
-    install.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // The host never ends what is run there.
-    let mut installing = Process::start(install);
+    // It goes on until what is run there ends.
+    let install = ["credential", "install", "new", "--host", "web-2", "--using", "evil"];
+    let told = run_within(2 * PATIENCE, scene.broker.command(&install), "");
+    assert_eq!(told.status, Some(1), "{told:?}");
+    assert!(told.errors().contains("the account's shell ended with status 3"), "{told:?}");
+    assert_eq!(evil.said.next().as_deref(), Some("refused 1800"), "an open that was accepted would be told first");
     assert_eq!(evil.said.next().as_deref(), Some("done"));
-    assert!(installing.runs());
 }
 
 #[test]

@@ -40,17 +40,28 @@ def channels(transport):
 
 
 def back(transport):
-    """Channels back into the broker, of every kind that there is, and of one that nobody knows."""
+    """Channels back into the broker, of every kind that there is, and of one that nobody knows; then the session ends as it would have."""
     opens(transport, {**KINDS, b"nobody@example.com": (b"rest", 1)})
+    ends(transport)
 
 
 def unasked(transport):
-    """Channels of every kind, hundreds of each, which nobody asked for."""
+    """Channels of every kind, hundreds of each, which nobody asked for; then the session ends as it would have."""
     opens(transport, KINDS)
+    ends(transport)
+
+
+def ends(transport):
+    """What is run on the first channel comes to its end, with status 3. The answer was read behind the request to run it, so that was answered."""
+    started.wait(30)
+    transport.global_request("keepalive@openssh.com")
+    channel = transport.accept(30)
+    channel.send_exit_status(3)
+    channel.close()
 
 
 def opens(transport, kinds):
-    """Says if one is not refused, or more than once."""
+    """Says how many are refused, and if one is not, or more than once."""
     for number in range(300 * len(kinds)):
         kind = list(kinds)[number % len(kinds)]
         transport._send_message(message(MSG_CHANNEL_OPEN, kind, number, 0x7FFFFFFF, 0x8000, *kinds[kind]))
@@ -63,6 +74,7 @@ def opens(transport, kinds):
             refused.add(number)
     except queue.Empty:
         print("NO ANSWER", flush=True)
+    print("refused", len(refused), flush=True)
 
 
 def malformed(transport):
@@ -83,6 +95,7 @@ KINDS = {
     b"direct-tcpip": (b"127.0.0.1", 22, b"127.0.0.1", 1),
 }
 answers = queue.Queue()
+started = threading.Event()
 
 
 class Transport(paramiko.Transport):
@@ -124,6 +137,7 @@ class Server(paramiko.ServerInterface):
         print("done", flush=True)
 
     def check_channel_exec_request(self, channel, command):
+        started.set()
         return True
 
 
