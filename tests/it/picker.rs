@@ -211,6 +211,7 @@ fn a_session_that_is_killed_at_its_host_is_told_and_recorded_as_lost() {
     shell(&window, "web-1");
     window.types("kill -9 $PPID; kill -9 $$\r");
     assert_eq!(eventually("ssh has ended", || window.ended()), 255);
+    window.until("keyward: the connection to the host broke off");
     let session = scene.broker.ended_session();
     assert_eq!(session["end_reason"], "host_lost", "{session}");
 }
