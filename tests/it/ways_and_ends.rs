@@ -285,10 +285,10 @@ fn a_client_is_not_taken_for_dead_while_a_host_says_nothing_of_a_port() {
         "through",
     ]);
     ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut client = ssh.spawn().unwrap();
+    let mut client = Process::start(ssh);
     assert_eq!(said.next().as_deref(), Some("asked tcpip-forward"));
-    let mut errors = std::io::BufRead::lines(std::io::BufReader::new(client.stderr.take().unwrap()));
-    let refused = errors.find_map(|line| line.ok().filter(|line| line.contains("forwarding failed"))).expect("it is refused");
+    let errors = client.error_lines();
+    let refused = std::iter::from_fn(|| errors.next()).find(|line| line.contains("forwarding failed")).expect("it is refused");
     assert!(refused.contains("7001"), "{refused}");
     let ended = scene.broker.events("forward.listening");
     assert_eq!((ended.len(), &ended[0]["reason"]), (1, &Value::from("the host does not answer")));
@@ -296,9 +296,7 @@ fn a_client_is_not_taken_for_dead_while_a_host_says_nothing_of_a_port() {
     run(scene.alice.ssh(&["-l", "web-2", "through", "now"]), "").ok();
     let told = eventually("the host is told", || said.next().filter(|line| line == "asked cancel-tcpip-forward"));
     assert_eq!(told, "asked cancel-tcpip-forward");
-    assert!(client.try_wait().unwrap().is_none(), "the client is still there");
-    client.kill().unwrap();
-    client.wait().unwrap();
+    assert!(client.runs(), "the client is still there");
 }
 
 #[test]

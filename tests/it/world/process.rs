@@ -165,6 +165,12 @@ impl Process {
         Lines::of(self.child.stdout.take().expect("standard output is a pipe"))
     }
 
+    /// The lines of its standard error, if that is a pipe.
+    #[track_caller]
+    pub(crate) fn error_lines(&mut self) -> Lines {
+        Lines::of(self.child.stderr.take().expect("standard error is a pipe"))
+    }
+
     /// Its standard output, once, if it is a pipe.
     #[track_caller]
     pub(crate) fn stdout(&mut self) -> std::process::ChildStdout {
