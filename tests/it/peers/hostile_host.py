@@ -1,6 +1,8 @@
 """A host that breaks the protocol while somebody signs in or afterwards: DEED HOST-KEY. Prints its port, then `done` each time its deed is
 done or cannot go on."""
 
+import collections
+import queue
 import socket
 import sys
 import threading
@@ -14,6 +16,8 @@ from paramiko.common import (
     MSG_CHANNEL_REQUEST,
     MSG_DISCONNECT,
     MSG_GLOBAL_REQUEST,
+    MSG_REQUEST_FAILURE,
+    MSG_REQUEST_SUCCESS,
     MSG_USERAUTH_BANNER,
     MSG_USERAUTH_INFO_REQUEST,
 )
@@ -23,8 +27,13 @@ from raw import Everything, does, message, serve
 deed, host_key = sys.argv[1:3]
 
 # How long a deed may be held up by a broker that does not take any more: it has stopped reading then, which is right.
-HELD_UP = 20
+# What has to be answered in full has longer for it.
+HELD_UP = 60 if deed == "global_requests" else 20
 EXT_INFO = 7
+ASKED = 100000
+# The answers to its global requests, as they come and counted.
+answers = queue.Queue()
+heard = collections.Counter()
 
 
 # ---- while somebody signs in ----
@@ -74,8 +83,11 @@ def extensions(t, _):
 
 
 def global_requests(t, _):
-    for number in range(100000):
+    for number in range(ASKED):
         t._send_message(message(MSG_GLOBAL_REQUEST, b"hostkeys-00@openssh.com" if number % 2 else b"nothing@example.com", True))
+    # The other half announce host keys, which are read and not refused.
+    while heard["denied"] < ASKED // 2:
+        heard[answers.get(timeout=HELD_UP)] += 1
 
 
 def answers_unread(t, _):
@@ -119,6 +131,9 @@ class Transport(paramiko.Transport):
         super().__init__(sock)
         # What the broker says of a channel after its end must not end paramiko.
         self.channels_seen = Everything()
+        if deed == "global_requests":
+            for kind, name in ((MSG_REQUEST_SUCCESS, "granted"), (MSG_REQUEST_FAILURE, "denied")):
+                self._handler_table[kind] = lambda _, name=name: answers.put(name)
 
 
 class Server(paramiko.ServerInterface):
@@ -149,6 +164,8 @@ class Server(paramiko.ServerInterface):
 
 def waits(work):
     work.join(HELD_UP)
+    if deed == "global_requests" and heard["denied"] < ASKED // 2:
+        print("not each was refused:", dict(heard), flush=True)
     print("done", flush=True)
 
 
