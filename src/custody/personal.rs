@@ -69,6 +69,13 @@ impl Error {
     }
 }
 
+/// What must not be left half done, because a key would stay: whoever asked for it may go away at any moment.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
+    #[allow(clippy::disallowed_methods)] // awaited at once; a caller that goes away does not cut it off
+    let whole = tokio::spawn(work);
+    whole.await.map_err(|_| Error::Store(store::Error::Closed))?
+}
+
 impl Custody {
     /// Seals a person's scope. Returns the recovery code, to be shown once, and whether the key that the root key opened has left the
     /// files; `false`: a reader holds the write-ahead log.
@@ -86,10 +93,14 @@ impl Custody {
     /// # Errors
     /// The vault's; [`Error::ChangedMeanwhile`].
     pub async fn unseal_personal(&self, user: &User, event: Event) -> Result<(), Error> {
-        let (before, to) = self.vault.unseal_scope(user.id).await?;
-        self.rekey(before, to, event).await?;
-        self.lock_personal(user.id, "it is not sealed any more", user.name.as_str()).await?;
-        Ok(())
+        let (custody, user) = (self.clone(), user.clone());
+        let unsealing = async move {
+            let (before, to) = custody.vault.unseal_scope(user.id).await?;
+            custody.rekey(before, to, event).await?;
+            custody.lock_personal(user.id, "it is not sealed any more", user.name.as_str()).await?;
+            Ok(())
+        };
+        to_its_end(unsealing).await
     }
 
     /// A person's slots, oldest first.
@@ -152,13 +163,17 @@ impl Custody {
     /// # Errors
     /// The vault's; [`Error::LastKnown`], [`Error::ChangedMeanwhile`].
     pub async fn remove_slot(&self, user: &User, slot: SlotId, event: Event) -> Result<bool, Error> {
-        let (before, to) = self.vault.remove_slot(user.id, slot).await?;
-        if !before.slots.iter().any(|other| other.meta.id != slot && other.meta.kind != SlotKind::Agent) {
-            return Err(Error::LastKnown);
-        }
-        let shredded = self.rekey(before, to, event).await?;
-        self.lock_personal(user.id, "it has a new key", user.name.as_str()).await?;
-        Ok(shredded)
+        let (custody, user) = (self.clone(), user.clone());
+        let removing = async move {
+            let (before, to) = custody.vault.remove_slot(user.id, slot).await?;
+            if !before.slots.iter().any(|other| other.meta.id != slot && other.meta.kind != SlotKind::Agent) {
+                return Err(Error::LastKnown);
+            }
+            let shredded = custody.rekey(before, to, event).await?;
+            custody.lock_personal(user.id, "it has a new key", user.name.as_str()).await?;
+            Ok(shredded)
+        };
+        to_its_end(removing).await
     }
 
     async fn rekey(&self, before: ScopeRows, to: Rekeyed, event: Event) -> Result<bool, Error> {
@@ -182,11 +197,9 @@ impl Custody {
     /// # Errors
     /// [`Error::TooManyTries`]; the vault's, [`vault::Error::OpensNothing`] above all; [`Error::Audit`]: it stays locked.
     pub async fn open_personal(&self, user: &User, opens: Opens, stays: bool, event: Event) -> Result<SlotKind, Error> {
-        // Whoever asks may go away at any moment: what is open must stand in the list of what is open.
+        // What is open must stand in the list of what is open.
         let (custody, user) = (self.clone(), user.clone());
-        #[allow(clippy::disallowed_methods)] // awaited at once; a caller that goes away does not cut it off
-        let whole = tokio::spawn(async move { custody.open_scope(&user, opens, stays, event).await });
-        whole.await.map_err(|_| Error::Store(store::Error::Closed))?
+        to_its_end(async move { custody.open_scope(&user, opens, stays, event).await }).await
     }
 
     async fn open_scope(&self, user: &User, opens: Opens, stays: bool, event: Event) -> Result<SlotKind, Error> {
@@ -216,9 +229,16 @@ impl Custody {
     /// # Errors
     /// [`Error::Audit`]: it is locked, and that could not be recorded.
     pub async fn lock_personal(&self, user: UserId, why: &str, actor: &str) -> Result<bool, Error> {
+        // First the list: a scope that is opened meanwhile stands in it again.
         self.scopes.locked(user);
-        if !self.vault.lock_scope(user).await? {
-            return Ok(false);
+        match self.vault.lock_scope(user).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(e) => {
+                // The keeper did not take it, and nobody tries again what stands in no list.
+                self.scopes.opened(user, false, self.clock.now());
+                return Err(e.into());
+            }
         }
         let person = self.store.read(move |c| users::by_id(c, user)).await.ok().flatten();
         let name = person.map_or_else(|| user.to_string(), |user| user.name.to_string());
