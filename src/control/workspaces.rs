@@ -66,7 +66,15 @@ impl Call<'_> {
             .count("credentials", counts.credentials.unwrap_or(0))
             .count("grants", counts.grants);
         let (gone, at) = (name.clone(), self.now());
-        let removing = self.parts.log.change_heard(self.parts.guard.bell(), move |c| -> Result<(Vec<SessionId>, Vec<Event>), Error> {
+        let (sessions, bell) = (self.parts.sessions.clone(), self.parts.guard.bell());
+        // Told to end before they hear that what they stand on is gone: that is why they end.
+        let committed = move |live: &Vec<SessionId>| {
+            for session in live {
+                sessions.end(*session, EndReason::Ended);
+            }
+            bell(&());
+        };
+        let removing = self.parts.log.change_heard(committed, move |c| -> Result<(Vec<SessionId>, Vec<Event>), Error> {
             if let Some(scan) = workspaces::running_scan(c, &gone)? {
                 return Err(Error::unfit(
                     format!("scan {scan} runs in workspace {gone}"),
@@ -85,10 +93,7 @@ impl Call<'_> {
             Ok((live, vec![event]))
         });
         // Alone: what somebody seals meanwhile would be wrapped by a key that is gone, or by that of the next workspace of this name.
-        let live = self.parts.custody.alone(removing).await?.into_inner();
-        for session in &live {
-            self.parts.sessions.end(*session, EndReason::Ended);
-        }
+        self.parts.custody.alone(removing).await?.into_inner();
         // The wrapped key and the ciphertext leave the files now, not some day.
         let shredded = shreds::settle(&self.parts.store).await?.count == 0;
         let reply = Reply::done(Data::Nothing, format!("workspace {name} removed, and its key with it"));

@@ -315,8 +315,9 @@ impl Custody {
     ) -> Result<Deleted, Error> {
         let (at, bell) = (self.clock.now(), self.guard.bell());
         let committed = move |(live, _, _): &(Vec<SessionId>, Vec<(HostId, Name)>, Option<Dropped>)| {
-            bell(&());
+            // Told to end before they hear that what they stand on is gone: that is why they end.
             living(live);
+            bell(&());
         };
         let (live, left_bare, rotation) = self
             .log
