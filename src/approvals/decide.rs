@@ -118,6 +118,11 @@ impl Approvals {
     /// # Errors
     /// [`Error::NoSuch`]; the witness's, and then it is gone all the same.
     pub async fn revoke(&self, person: UserId, by_name: Name, id: AllowanceId) -> Result<Allowance, Error> {
+        let is_theirs = |a: &Allowance| a.id == id && a.person == person;
+        // Looked for first: a word about nothing must not hold up what others start.
+        if !self.0.allowances.lock().is_ok_and(|all| all.iter().any(is_theirs)) {
+            return Err(Error::NoSuch(id.to_string()));
+        }
         // What it has let run is on record as running by now; what it has approved and what comes later is not started. From here on
         // nothing waits until it stands among those that were taken back: whoever leaves takes back all of it, or nothing.
         let mut taken_back = self.0.taken_back.write().await;
@@ -126,7 +131,7 @@ impl Approvals {
             .allowances
             .lock()
             .ok()
-            .and_then(|mut all| all.iter().position(|a| a.id == id && a.person == person).map(|at| all.remove(at)))
+            .and_then(|mut all| all.iter().position(is_theirs).map(|at| all.remove(at)))
             .ok_or_else(|| Error::NoSuch(id.to_string()))?;
         taken_back.push_back(id);
         if taken_back.len() > TAKEN_BACK {

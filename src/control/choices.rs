@@ -1,10 +1,12 @@
 //! The hosts that a person may choose from, with what a glance needs to know of each: as whom, which way, what is granted. Shows what
 //! the law says now and decides nothing: whoever connects is decided about then.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::api::Caller;
 use super::command::Command;
@@ -71,6 +73,40 @@ pub struct Choices {
     pub hosts: Vec<Choice>,
 }
 
+/// One list is read at a time, and one person waits for one: whoever has a thousand screens is one among those who wait.
+#[derive(Debug)]
+pub(super) struct Turns {
+    all: Arc<Semaphore>,
+    persons: Mutex<HashMap<UserId, Weak<Semaphore>>>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(1)), persons: Mutex::default() }
+    }
+}
+
+/// A turn, and this person's place among those who wait for one.
+pub(super) struct Turn {
+    _all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    pub(super) async fn take(&self, user: UserId) -> Result<Turn, Error> {
+        let own = {
+            let mut persons = self.persons.lock().map_err(|_| Error::Gone)?;
+            persons.retain(|_, own| own.strong_count() > 0);
+            let own = persons.get(&user).and_then(Weak::upgrade).unwrap_or_else(|| Arc::new(Semaphore::new(1)));
+            persons.insert(user, Arc::downgrade(&own));
+            own
+        };
+        let gone = |_| Error::Gone;
+        let own = own.acquire_owned().await.map_err(gone)?;
+        Ok(Turn { _all: Arc::clone(&self.all).acquire_owned().await.map_err(gone)?, _own: own })
+    }
+}
+
 impl Desk {
     /// The hosts that this caller may use, in all workspaces, also where a condition does not hold just now.
     ///
@@ -79,7 +115,7 @@ impl Desk {
     pub async fn choices(&self, caller: &Caller) -> Result<Choices, Error> {
         // Readers of the store are few, and serve sign-ins too: all screens together take one. Kept until the reading is over, also where
         // nobody waits for it any more.
-        let turn = Arc::clone(&self.1).acquire_owned().await.map_err(|_| Error::Gone)?;
+        let turn = self.1.take(caller.user).await?;
         // Who asks, and whether what signed them in still does, is settled like for a verb.
         let command = Command::SshConfig { user: None };
         let (user, call) = self.settle(caller, &command).await?;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::api::{Caller, Door, Reply, Secrets};
+use super::choices::Turns;
 use super::command::Command;
 use super::error::Error;
 use super::rights::{Reach, Verb};
@@ -96,7 +97,7 @@ pub struct Parts {
 
 /// The desk. Clones are the same one. Beside its parts, whose turn it is to have lists for choosing read.
 #[derive(Clone, Debug)]
-pub struct Desk(pub(super) Arc<Parts>, pub(super) Arc<Semaphore>);
+pub struct Desk(pub(super) Arc<Parts>, pub(super) Arc<Turns>);
 
 /// One call: who asks, where, and how far the verb reaches for them.
 pub(super) struct Call<'a> {
@@ -117,7 +118,7 @@ pub(super) struct Call<'a> {
 impl Desk {
     /// A desk over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts), Arc::new(Semaphore::new(1)))
+        Self(Arc::new(parts), Arc::default())
     }
 
     pub(super) fn facts(&self) -> &Facts {

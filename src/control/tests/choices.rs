@@ -1,6 +1,7 @@
 //! What a person may choose from, and with what: never more than they were granted, and nothing of other people's own.
 
 use super::*;
+use crate::control::choices::Turns;
 
 impl World {
     async fn choices(&self, who: &str) -> Vec<Choice> {
@@ -46,7 +47,7 @@ async fn it_is_what_is_granted_in_every_workspace_and_no_more() {
 #[tokio::test]
 async fn one_list_is_read_at_a_time_and_holds_up_nothing_else() {
     let w = world().await;
-    let turn = Arc::clone(&w.desk.1).acquire_owned().await.unwrap();
+    let turn = w.desk.1.take(UserId::from([9; 16])).await.unwrap();
     let order = std::sync::Mutex::new(Vec::new());
     let lists = async {
         assert!(w.choices("mo").await.is_empty());
@@ -80,4 +81,19 @@ async fn the_one_that_is_taken_comes_first_and_nobody_elses_own_comes_at_all() {
     assert!(all[0].ways_in[0].own && !all[0].ways_in[1].own);
     let all = w.choices("max").await;
     assert_eq!(ways(&all[0]), ["backup", "deploy"], "{all:?}");
+}
+
+#[tokio::test]
+async fn whoever_asks_often_is_one_among_those_who_wait() {
+    let turns = Turns::default();
+    let (alice, bob) = (UserId::from([1; 16]), UserId::from([2; 16]));
+    let first = turns.take(alice).await.unwrap();
+    let order = std::sync::Mutex::new(Vec::new());
+    let asks = async |who, name| {
+        let turn = turns.take(who).await.unwrap();
+        order.lock().unwrap().push(name);
+        drop(turn);
+    };
+    tokio::join!(asks(alice, "alice"), asks(alice, "alice again"), asks(bob, "bob"), async { drop(first) });
+    assert_eq!(*order.lock().unwrap(), ["bob", "alice", "alice again"]);
 }
