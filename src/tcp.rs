@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::net::{AddressFamily, SocketType, socket, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 
 /// What the kernel lets every process use (ip-sysctl.rst of Linux).
 const ALLOWED: &str = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
@@ -24,25 +24,30 @@ pub fn set(stream: &impl AsFd, congestion_control: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the algorithm of this name can be set on this machine, or the name is empty.
+/// Whether this is the name of an algorithm, or empty. Which of them a machine has is another question, and may be another answer
+/// after it was started anew.
 ///
 /// # Errors
-/// A sentence that names those that can be.
+/// A sentence that says what a name is.
 pub fn check(congestion_control: &str) -> Result<(), String> {
     let named = congestion_control.len() <= NAME_MAX && congestion_control.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    let set = || {
-        let socket =
-            socket(AddressFamily::INET, SocketType::STREAM, None).or_else(|_| socket(AddressFamily::INET6, SocketType::STREAM, None))?;
-        set(&socket, congestion_control)
-    };
-    if named && set().is_ok() {
+    if named { Ok(()) } else { Err("`congestion_control` is the name of an algorithm, as \"reno\", or empty".to_owned()) }
+}
+
+/// Whether this machine lets the broker use the algorithm of this name now.
+///
+/// # Errors
+/// What the kernel says, with those that it lets everybody use.
+pub fn try_out(congestion_control: &str) -> Result<(), String> {
+    if congestion_control.is_empty() {
         return Ok(());
     }
-    let allowed = std::fs::read_to_string(ALLOWED).unwrap_or_default();
-    Err(format!(
-        "`congestion_control` is one that this machine allows ({}), or empty",
-        allowed.split_whitespace().collect::<Vec<_>>().join(", ")
-    ))
+    let inet = |family| socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let socket = inet(AddressFamily::INET).or_else(|_| inet(AddressFamily::INET6)).map_err(|e| format!("no socket to try it with: {e}"))?;
+    set(&socket, congestion_control).map_err(|e| {
+        let allowed = std::fs::read_to_string(ALLOWED).unwrap_or_default();
+        format!("the kernel does not take it: {e}; for everybody it has: {}", allowed.trim())
+    })
 }
 
 #[cfg(test)]
@@ -67,11 +72,15 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_does_not_allow_is_told_with_what_it_does() {
-        assert_eq!((check(""), check("reno")), (Ok(()), Ok(())));
-        for name in ["westward", "reno\0", "a name", "reno-but-much-too-long"] {
-            let told = check(name).unwrap_err();
-            assert!(told.starts_with("`congestion_control` is one that this machine allows (") && told.contains("reno"), "{told}");
+    fn what_is_no_name_is_a_mistake_and_what_the_machine_has_not_is_told_with_what_it_has() {
+        for name in ["", "reno", "westward"] {
+            check(name).unwrap();
         }
+        for name in ["reno\0", "a name", "reno-but-much-too-long"] {
+            assert!(check(name).unwrap_err().starts_with("`congestion_control` is the name of an algorithm"), "{name}");
+        }
+        assert_eq!((try_out(""), try_out("reno")), (Ok(()), Ok(())));
+        let told = try_out("westward").unwrap_err();
+        assert!(told.starts_with("the kernel does not take it: ") && told.contains("reno"), "{told}");
     }
 }

@@ -144,6 +144,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "socket",
             "sources",
             "store",
+            "tcp",
             "vault",
         ],
     ),

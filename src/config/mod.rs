@@ -123,7 +123,7 @@ impl Config {
         differs("limits.failures_per_person", self.authn.failures_per_person != other.authn.failures_per_person);
         differs("audit.checkpoint_every", self.checkpoint_every != other.checkpoint_every);
         differs("audit.checkpoint_interval", self.checkpoint_interval != other.checkpoint_interval);
-        differs("ssh.congestion_control", self.target.congestion_control != other.target.congestion_control);
+        differs("ssh.congestion_control, for hosts", self.target.congestion_control != other.target.congestion_control);
         let hosts = target::Config { congestion_control: other.target.congestion_control.clone(), ..self.target.clone() };
         differs("host", format!("{hosts:?}") != format!("{:?}", other.target));
         differs("mcp.listen", self.mcp != other.mcp);

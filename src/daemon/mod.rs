@@ -241,6 +241,7 @@ pub fn serve(options: ServeOptions) -> Result<(), Error> {
         config.listen = listen.parse().map_err(|_| Error::Address(crate::model::printable(listen, 80)))?;
     }
     let log_level = logging::start(&config, options.verbose, options.log_json);
+    reload::tells_of_tcp(&config);
     for note in hardened {
         tracing::warn!(target: "keyward::daemon", "{note}");
     }

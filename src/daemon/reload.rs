@@ -32,7 +32,17 @@ impl Reload {
         for key in fresh.needs_restart(running) {
             tracing::warn!(target: "keyward::daemon", key, "this key takes effect after a restart");
         }
+        tells_of_tcp(&fresh);
         tracing::info!(target: "keyward::daemon", "the configuration was read again");
         Some(fresh)
+    }
+}
+
+/// Says so where the kernel does not take the congestion control that is configured. The broker serves all the same.
+pub(super) fn tells_of_tcp(config: &Config) {
+    if let Err(why) = crate::tcp::try_out(&config.front.congestion_control) {
+        let name = &config.front.congestion_control;
+        let hint = "sysctl net.ipv4.tcp_available_congestion_control has what the kernel knows";
+        tracing::warn!(target: "keyward::daemon", congestion_control = name, hint, "connections keep the machine's own: {why}");
     }
 }

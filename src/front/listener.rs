@@ -261,7 +261,7 @@ impl Listener {
                     continue;
                 }
             };
-            // It was allowed when the configuration was read; a connection that is not set is as good as any other.
+            // What could not be set was told when the configuration was read; such a connection is as good as any other.
             let _ = crate::tcp::set(&stream, &config.tuning.congestion_control);
             let Ok(stream) = stream.into_std() else { continue };
             turn = turn.wrapping_add(1);
