@@ -50,7 +50,7 @@ struct Line {
     task: JoinHandle<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     load: AtomicUsize,
     /// It was too much: nothing more is put in.

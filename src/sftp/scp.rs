@@ -12,7 +12,7 @@ const DEPTH_MAX: usize = 512;
 /// The most bytes of their names.
 const FOLDERS_MAX: usize = 64 * 1024;
 /// What may be seen between two times that somebody takes it: the bytes of its texts, and so many for each entry beside them. One
-/// packet of sentences about files that cannot be read fits in, and none of empty ones makes thousands of long paths.
+/// packet of 32 KiB of sentences about files that cannot be read fits in, and none of empty ones makes thousands of long paths.
 const SEEN_MAX: usize = 256 * 1024;
 const ENTRY: usize = 128;
 

@@ -3,12 +3,12 @@
 use russh::{client, server};
 
 #[test]
-fn a_message_takes_no_more_than_a_line_or_two() {
+fn a_message_takes_no_more_than_three_lines_of_a_cache() {
     let sizes = [
         size_of::<client::Msg>(),
         size_of::<server::Msg>(),
         size_of::<client::ChannelOpenHandle>(),
         size_of::<server::ChannelOpenHandle>(),
     ];
-    assert!(sizes[..2].iter().all(|size| *size <= 128) && sizes[2..].iter().all(|size| *size <= 32), "{sizes:?}");
+    assert!(sizes[..2].iter().all(|size| *size <= 192) && sizes[2..].iter().all(|size| *size <= 32), "{sizes:?}");
 }
