@@ -60,8 +60,11 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 def own_network():
     """Goes on in a network namespace that has only a loopback, with the congestion control of BENCH_TCP."""
-    if os.environ.get("BENCH_INSIDE") != TCP:
-        os.environ["BENCH_INSIDE"] = TCP
+    here = os.readlink("/proc/self/ns/net")
+    outside = os.environ.setdefault("BENCH_OUTSIDE", here)
+    if outside == here:
+        if os.geteuid() != 0 or not shutil.which("unshare"):
+            raise SystemExit("error: BENCH_TCP needs root and unshare of util-linux\nhint: sudo BENCH_TCP=reno make bench, or leave BENCH_TCP away")
         os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         # SIOCSIFFLAGS of netdevice(7): IFF_UP.
@@ -70,7 +73,7 @@ def own_network():
         CONGESTION.write_text(TCP)
     except OSError as error:
         allowed = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text().split()
-        raise SystemExit(f"error: BENCH_TCP={TCP}: {error.strerror}\nhint: a namespace may have {' or '.join(allowed)}")
+        raise SystemExit(f"error: BENCH_TCP={TCP}: {CONGESTION}: {error.strerror}\nhint: what can be written there in a namespace: {' or '.join(allowed)}")
 
 
 def free_port():
@@ -462,31 +465,46 @@ def settled(pid):
 
 
 def measure_volume(world, cipher, up, volume=VOLUME, rounds=ROUNDS):
-    """MiB/s from the first byte on, and the processor seconds per GiB of the middle, and of the client, the middle and the host together."""
+    """MiB/s from the first byte on, and the processor seconds per GiB of the middle, and of all. What signing in costs is taken off the
+    second. The `ssh -W` of ProxyJump is nobody's child whose time could be read, so that leg has no such sum."""
     rates = {leg: [] for leg in LEGS}
     costs = {"ProxyJump": [], "Keyward": []}
-    sums = {leg: [] for leg in LEGS}
+    sums = {"direct": [], "Keyward": []}
     host = world.hosts[cipher]["pid"]
-    ended = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+
+    def ends():
+        """Seconds of processor of the ssh clients that have ended, and of the host with what has ended there."""
+        return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) + settled(host)
+
+    def signing_in(leg):
+        used = []
+        for _ in range(3):
+            before = ends() + (cpu(world.broker_pid) if leg == "Keyward" else 0)
+            subprocess.run(world.ssh(leg, "true", cipher=cipher), check=True, stdin=subprocess.DEVNULL, timeout=60)
+            used.append(ends() + (cpu(world.broker_pid) if leg == "Keyward" else 0) - before)
+        return statistics.median(used)
+
+    signs_in = {leg: signing_in(leg) for leg in sums}
     command = f"date +%s.%N >&2; head -c {volume} {'>/dev/null' if up else '/dev/zero'}; date +%s.%N >&2"
     for _, leg in in_turns(rounds):
         middle = {"Keyward": (world.broker_pid, False), "ProxyJump": (world.jump["pid"], True)}.get(leg)
         used = settled(middle[0]) if middle and middle[1] else cpu(middle[0]) if middle else 0
-        ends = ended() + settled(host)
+        before = ends()
         source = open("/dev/zero", "rb") if up else subprocess.DEVNULL
         done = subprocess.run(
             world.ssh(leg, command, cipher=cipher), stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True, timeout=300)
         end = time.time()
         first, last = map(float, done.stderr.split()[-2:])
         rates[leg].append(volume / MIB / ((last if up else end) - first))
-        ends = ended() + settled(host) - ends
+        around = ends() - before
         cost = 0
         if middle:
             time.sleep(0.1)
             after = settled(middle[0]) if middle[1] else cpu(middle[0])
             cost = after - used
             costs[leg].append(cost / (volume / (1024 * MIB)))
-        sums[leg].append((ends + cost) / (volume / (1024 * MIB)))
+        if leg in sums:
+            sums[leg].append((around + cost - signs_in[leg]) / (volume / (1024 * MIB)))
     return rates, costs, sums
 
 

@@ -121,6 +121,8 @@ impl Config {
         differs("daemon.workers", self.workers != other.workers);
         differs("limits.failures_per_address", self.authn.failures_per_address != other.authn.failures_per_address);
         differs("limits.failures_per_person", self.authn.failures_per_person != other.authn.failures_per_person);
+        differs("limits.recorded_failures", self.authn.recorded_failures != other.authn.recorded_failures);
+        differs("daemon.drain", self.drain != other.drain);
         differs("audit.checkpoint_every", self.checkpoint_every != other.checkpoint_every);
         differs("audit.checkpoint_interval", self.checkpoint_interval != other.checkpoint_interval);
         differs("ssh.congestion_control, for hosts", self.target.congestion_control != other.target.congestion_control);

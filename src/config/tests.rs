@@ -61,6 +61,10 @@ fn what_waits_for_a_restart_is_named_by_its_key() {
     let read = |text: &str| parse(text, Path::new("broker.toml")).unwrap();
     let changed = |text: &str| read(text).needs_restart(&Config::default());
     assert_eq!(changed("[ssh]\ncongestion_control = \"reno\"\n[limits]\nchannels = 2\n"), ["ssh.congestion_control, for hosts"]);
+    assert_eq!(
+        changed("[limits]\nrecorded_failures = \"1/min\"\n[daemon]\ndrain = \"1s\"\n"),
+        ["limits.recorded_failures", "daemon.drain"]
+    );
     assert_eq!(changed("[host]\nwindow = \"1MiB\"\n"), ["host"]);
     assert_eq!(changed("[ssh]\ncongestion_control = \"reno\"\n[host]\nwindow = \"1MiB\"\n"), ["ssh.congestion_control, for hosts", "host"]);
 }
