@@ -249,7 +249,8 @@ fn what_a_host_opens_unasked_is_refused_and_recorded() {
     let mut ssh = scene.alice.ssh(&["-l", "web-2", "through", "true"]);
     ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _client = Process::start(ssh);
-    assert_eq!(evil.said.next().as_deref(), Some("done"), "an open that was accepted would be told first");
+    assert_eq!(evil.said.next().as_deref(), Some("refused 1800"), "an open that was accepted would be told first");
+    assert_eq!(evil.said.next().as_deref(), Some("done"));
     for kind in ["x11", "forwarded-tcpip", "auth-agent@openssh.com", "forwarded-streamlocal@openssh.com", "session", "direct-tcpip"] {
         eventually(kind, || (!events(&scene, "forward.refused", kind).is_empty()).then_some(()));
     }

@@ -50,6 +50,7 @@ class Answers:
 
     def listen(self, transport):
         """Sees each answer before paramiko does; those about channels that it does not know are not passed on."""
+        self.answered = set()
         handlers = transport._handler_table
         for kind, name in ((MSG_REQUEST_SUCCESS, "granted"), (MSG_REQUEST_FAILURE, "denied")):
             handlers[kind] = lambda told, name=name, passes=handlers[kind]: (self.count(name), passes(told))
