@@ -17,6 +17,8 @@ use crate::vault::{self, NewSlot, Unlocker};
 
 /// The longest that nothing is looked at while a scope is open.
 const LOOK: Duration = Duration::from_secs(3600);
+/// When a scope that could not be locked is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is to open a scope.
 #[derive(Debug)]
@@ -235,8 +237,10 @@ impl Custody {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(e) => {
-                // The keeper did not take it, and nobody tries again what stands in no list.
-                self.scopes.opened(user, false, self.clock.now());
+                // The keeper had no place for it, and nobody tries again what stands in no list. One that has stopped holds no keys.
+                if matches!(e, vault::Error::Busy) {
+                    self.scopes.opened(user, false, self.clock.now());
+                }
                 return Err(e.into());
             }
         }
@@ -355,9 +359,18 @@ impl Custody {
                     due.extend(self.scopes.open().into_iter().map(|user| (user, "who is there could not be read")));
                 }
             }
+            let mut failed = false;
             for (user, why) in due {
                 if let Err(error) = self.lock_personal(user, why, "keyward").await {
-                    tracing::error!(target: "keyward::custody", %error, "that a scope was locked could not be recorded");
+                    failed = true;
+                    tracing::error!(target: "keyward::custody", %error, "a scope was not locked, or that it was could not be recorded");
+                }
+            }
+            // What stands in the list again rings at once: not before its time.
+            if failed {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(AGAIN) => {}
                 }
             }
         }
