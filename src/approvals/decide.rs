@@ -182,7 +182,7 @@ impl Inner {
     }
 
     async fn allow(
-        &self,
+        self: &Arc<Self>,
         entry: &Entry,
         person: UserId,
         by_name: &Name,
@@ -209,12 +209,15 @@ impl Inner {
             .with("allowance", allowance.id)
             .count("times", u64::from(again.times))
             .with("until", allowance.until);
-        self.parts.log.record(event).await?;
-        let id = allowance.id;
-        if let Ok(mut all) = self.allowances.lock() {
-            all.push(allowance);
-        }
-        self.ring(person);
+        let (id, inner) = (allowance.id, Arc::clone(self));
+        // Given by whoever writes the entry: what stands there as given is there to be used, and to be taken back.
+        let give = move || {
+            if let Ok(mut all) = inner.allowances.lock() {
+                all.push(allowance);
+            }
+            inner.ring(person);
+        };
+        self.parts.log.record_then(event, give).await?;
         Ok(id)
     }
 

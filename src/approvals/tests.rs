@@ -542,6 +542,33 @@ async fn whoever_leaves_while_they_take_something_back_takes_it_back_or_does_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_record_as_allowed_is_allowed_though_whoever_allowed_it_has_left() {
+    let w = World::usual().await;
+    let again = Some(Again { times: 2, within: Duration::from_secs(60) });
+    for steps in 1..100 {
+        let ticket = w.propose(&format!("df -h /{steps}")).await;
+        {
+            let mut leaves = Box::pin(w.desk.approve(alice(), name("alice"), ticket.id, ticket.digest, None, again));
+            let mut done = 0;
+            std::future::poll_fn(|cx| {
+                done += 1;
+                let ready = leaves.as_mut().poll(cx).is_ready();
+                if ready || done >= steps { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            })
+            .await;
+        }
+        w.store.checkpoint().await.unwrap();
+        let recorded = w.events(ticket.id).await.contains(&"allowance.given".to_owned());
+        assert_eq!(w.desk.allowances(ALICE.into()).len(), usize::from(recorded), "after {steps} steps");
+        if recorded {
+            return;
+        }
+        ended(&ticket).await;
+    }
+    panic!("nothing was ever allowed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_came_through_unseen_leaves_no_row_without_an_end() {
     let w = World::usual().await;
     for stands in ["approved", "running"] {

@@ -66,6 +66,17 @@ impl Log {
         Ok(self.commit(event, ()).await?.seq)
     }
 
+    /// Records what is about to be done, and has it done: `act` is called once the entry is on the disk, by the ledger's writer, whether
+    /// or not the caller is still there. Whoever leaves in between leaves no entry of what was not done. It must not block.
+    ///
+    /// # Errors
+    /// [`Error`]: nothing was recorded, and `act` is not called; unless the ledger was too slow to say so in time.
+    pub async fn record_then(&self, event: Event, act: impl FnOnce() + Send + 'static) -> Result<u64, Error> {
+        let clock = self.clock.clone();
+        let recorded = self.store.append_heard(move |c| append(c, &clock, &event), move |_| act());
+        Ok(recorded.await?)
+    }
+
     /// Records an intent; the value comes back as a proof once the entry is durable.
     ///
     /// # Errors

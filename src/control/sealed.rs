@@ -44,12 +44,16 @@ impl Sealing {
         self.wanted.is_cancelled()
     }
 
-    /// Wants it; returns when nobody new is let in.
-    async fn begin(&self, now: bool) {
+    /// Wants it.
+    fn begin(&self, now: bool) {
         if now {
             self.at_once.cancel();
         }
         self.wanted.cancel();
+    }
+
+    /// Returns when nobody new is let in.
+    async fn shut(&self) {
         let _ = tokio::time::timeout(DOORS, self.shut.cancelled()).await;
     }
 }
@@ -90,10 +94,14 @@ impl Call<'_> {
     /// Seals the vault: recorded first. When this answers, no new connection is let in; the keys are wiped when sessions have ended.
     pub(super) async fn seal(&self, now: bool) -> Result<Reply, Error> {
         let seal = &self.parts.seal;
-        if !seal.is_on() {
-            self.parts.log.record(self.event(EventName::VaultSealed).with("now", now)).await?;
+        if seal.is_on() {
+            seal.begin(now);
+        } else {
+            // Begun by whoever writes the entry: a caller who leaves meanwhile leaves no vault that stays open behind it.
+            let begins = seal.clone();
+            self.parts.log.record_then(self.event(EventName::VaultSealed).with("now", now), move || begins.begin(now)).await?;
         }
-        seal.begin(now).await;
+        seal.shut().await;
         let what = if now { "sessions are ended" } else { "nobody is let in any more, and sessions are given their time to end" };
         Ok(Reply::done(Data::Nothing, format!("the vault is being sealed: {what}"))
             .note("it is sealed when `keyward status` says so; open it again with: keyward unseal"))

@@ -1,6 +1,8 @@
 //! Verbs about sessions: those that live, with what they count now, and those that are over.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::api::Reply;
@@ -44,10 +46,14 @@ impl Call<'_> {
         }
         let mut event = Event::new(EventName::SessionEndAsked, self.actor.name.to_string()).session(id).with("user", &row.user_name);
         event.host = Some(row.host_name.to_string());
+        // Told by whoever writes the entry: a caller who leaves meanwhile leaves no session that goes on behind it.
+        let told = Arc::new(AtomicBool::new(false));
         if row.session.ended_at.is_none() {
-            self.parts.log.record(event).await?;
+            let (sessions, lived) = (self.parts.sessions.clone(), Arc::clone(&told));
+            let tell = move || lived.store(sessions.end(id, EndReason::Ended), Ordering::SeqCst);
+            self.parts.log.record_then(event, tell).await?;
         }
-        if row.session.ended_at.is_some() || !self.parts.sessions.end(id, EndReason::Ended) {
+        if !told.load(Ordering::SeqCst) {
             return Err(Error::unfit(format!("session {id} does not live"), "see which do: keyward session list --live"));
         }
         let gone = async {

@@ -518,6 +518,7 @@ async fn a_key_that_is_not_in_the_rows_that_verify_does_nothing() {
 
 mod authorities;
 mod choices;
+mod leaving;
 mod personal;
 mod scopes;
 mod workspaces;

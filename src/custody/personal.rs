@@ -71,7 +71,7 @@ impl Error {
     }
 }
 
-/// What must not be left half done, because a key would stay: whoever asked for it may go away at any moment.
+/// What must not be left half done, because a key would stay or an entry be missing: whoever asked for it may go away at any moment.
 async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
     #[allow(clippy::disallowed_methods)] // awaited at once; a caller that goes away does not cut it off
     let whole = tokio::spawn(work);
@@ -226,11 +226,17 @@ impl Custody {
         Ok(kind)
     }
 
-    /// Locks a person's scope: when this returns, its key is wiped. `false`: it was not open.
+    /// Locks a person's scope: when this returns, its key is wiped. `false`: it was not open. It is done to its end, also if whoever asked
+    /// does not wait for it: what was locked is on record.
     ///
     /// # Errors
     /// [`Error::Audit`]: it is locked, and that could not be recorded.
     pub async fn lock_personal(&self, user: UserId, why: &str, actor: &str) -> Result<bool, Error> {
+        let (custody, why, actor) = (self.clone(), why.to_owned(), actor.to_owned());
+        to_its_end(async move { custody.lock_scope(user, &why, &actor).await }).await
+    }
+
+    async fn lock_scope(&self, user: UserId, why: &str, actor: &str) -> Result<bool, Error> {
         // First the list: a scope that is opened meanwhile stands in it again.
         self.scopes.locked(user);
         match self.vault.lock_scope(user).await {
@@ -250,19 +256,23 @@ impl Custody {
         Ok(true)
     }
 
-    /// Locks every scope that is open; how many there were.
+    /// Locks every scope that is open; how many there were. It is done to its end, also if whoever asked does not wait for it.
     ///
     /// # Errors
     /// The first that [`Custody::lock_personal`] had; the others are locked all the same.
     pub async fn lock_everybody(&self, why: &str, actor: &str) -> Result<usize, Error> {
-        let (mut locked, mut failed) = (0, None);
-        for user in self.scopes.open() {
-            match self.lock_personal(user, why, actor).await {
-                Ok(was_open) => locked += usize::from(was_open),
-                Err(e) => failed = failed.or(Some(e)),
+        let (custody, why, actor) = (self.clone(), why.to_owned(), actor.to_owned());
+        let locking = async move {
+            let (mut locked, mut failed) = (0, None);
+            for user in custody.scopes.open() {
+                match custody.lock_scope(user, &why, &actor).await {
+                    Ok(was_open) => locked += usize::from(was_open),
+                    Err(e) => failed = failed.or(Some(e)),
+                }
             }
-        }
-        failed.map_or(Ok(locked), Err)
+            failed.map_or(Ok(locked), Err)
+        };
+        to_its_end(locking).await
     }
 
     /// How many scopes are open.

@@ -338,8 +338,8 @@ impl Scans {
         let running = self.0.runs.lock().ok().and_then(|runs| runs.get(&id).cloned());
         let Some(mut running) = running else { return Err(Error::State(format!("scan {id} does not run"))) };
         let event = Event::new(EventName::ScanCancelAsked, who.user.name.to_string()).with("scan", id).with("client", who.client);
-        self.0.parts.log.record(event).await?;
-        running.cancel.cancel();
+        let cancel = running.cancel.clone();
+        self.0.parts.log.record_then(event, move || cancel.cancel()).await?;
         let _ = running.progress.wait_for(|p| p.ended.is_some()).await;
         Ok(())
     }
@@ -619,4 +619,16 @@ pub async fn settle_left_behind(store: &Store, log: &Log, clock: &Clock) -> Resu
 /// A digest in words, for the dry run.
 pub fn sha256_of(text: &str) -> String {
     hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
+}
+
+#[cfg(test)]
+impl Scans {
+    /// As if a scan ran that is in the ledger: what cancels it, for the tests of those who do.
+    pub(crate) fn runs_for_a_test(&self, id: ScanId) -> CancellationToken {
+        let (cancel, progress) = (CancellationToken::new(), watch::channel(Progress::default()).1);
+        if let Ok(mut runs) = self.0.runs.lock() {
+            runs.insert(id, Running { cancel: cancel.clone(), progress });
+        }
+        cancel
+    }
 }

@@ -289,7 +289,24 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.write(false, f, |_| ()).await
+        self.append_heard(f, |_| ()).await
+    }
+
+    /// As [`Store::append`]. `committed` is called with what `f` returned once that is on the disk, by the writer itself: whether or
+    /// not anybody waits still. It must not block.
+    ///
+    /// # Errors
+    /// As [`Store::append`]; then `committed` is not called.
+    pub async fn append_heard<T, E>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.write(false, f, committed).await
     }
 
     /// A write that changes what is sealed (persons, hosts, credentials, grants …): the new state is sealed in the same commit.

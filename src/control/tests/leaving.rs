@@ -1,0 +1,146 @@
+//! A caller who leaves at any moment: what stands in the log as asked for is done.
+
+use std::sync::atomic::Ordering;
+
+use super::*;
+use crate::model::{EndReason, RunState, ScanId};
+use crate::store::{audit_log, scans, sessions};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The first steps of what somebody asked for, and they have left. `true`: it had come to its end by then.
+async fn leaves_after<T>(steps: usize, asked: impl Future<Output = T>) -> bool {
+    let mut asked = std::pin::pin!(asked);
+    let mut done = 0;
+    std::future::poll_fn(|cx| {
+        done += 1;
+        match asked.as_mut().poll(cx) {
+            std::task::Poll::Ready(_) => std::task::Poll::Ready(true),
+            std::task::Poll::Pending if done >= steps => std::task::Poll::Ready(false),
+            std::task::Poll::Pending => std::task::Poll::Pending,
+        }
+    })
+    .await
+}
+
+impl World {
+    /// How many entries tell of this event; of what is about to be written, too.
+    async fn recorded(&self, event: EventName) -> usize {
+        self.store.checkpoint().await.unwrap();
+        let rows = self.store.read(|c| audit_log::after(c, 0, 10_000)).await.unwrap();
+        let named = |body: &str| serde_json::from_str::<serde_json::Value>(body).unwrap()["event"] == event.as_str();
+        rows.iter().filter(|row| named(&row.body)).count()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_on_record_as_to_be_ended_is_told_to_end() {
+    let w = world().await;
+    let (user, host, credential, started_at) = (id_of("mo"), [1; 16].into(), [2; 16].into(), Time::from_millis(1));
+    for steps in 1..100 {
+        let id = SessionId::from([u8::try_from(steps).unwrap(); 16]);
+        let session = Session {
+            id,
+            user,
+            host,
+            credential: Some(credential),
+            client: String::new(),
+            started_at,
+            ended_at: None,
+            end_reason: None,
+            exit_status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        let row = sessions::SessionRow { session, user_name: name("mo"), host_name: name("web-1"), credential: None };
+        let begin = move |c: &rusqlite::Connection| sessions::begin(c, &row);
+        let _ = w.log.commit_with(Event::new(EventName::SessionPermitted, "mo"), (), begin).await.unwrap();
+        let (host_name, login) = (name("web-1"), "deploy".parse().unwrap());
+        let entrance = crate::sessions::Entrance { id, user, host, host_name, credential, login, client: String::new(), started_at };
+        let mut place = w.sessions.enter(entrance);
+        leaves_after(steps, w.with("mo", &format!("session end {id}"), &[], None)).await;
+        let recorded = w.recorded(EventName::SessionEndAsked).await == 1;
+        let told = tokio::select! {
+            biased;
+            why = place.told_to_end() => Some(why),
+            () = std::future::ready(()) => None,
+        };
+        assert_eq!(told, recorded.then_some(EndReason::Ended), "after {steps} steps");
+        if recorded {
+            return;
+        }
+    }
+    panic!("nothing was ever recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_is_on_record_as_sealed_is_being_sealed() {
+    let w = world().await;
+    for steps in 1..100 {
+        leaves_after(steps, w.with("olga", "seal", &[], None)).await;
+        let recorded = w.recorded(EventName::VaultSealed).await == 1;
+        assert_eq!(w.desk.0.seal.is_on(), recorded, "after {steps} steps");
+        if recorded {
+            return;
+        }
+    }
+    panic!("nothing was ever recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_is_on_record_as_to_be_cancelled_is_cancelled() {
+    let w = world().await;
+    let id = ScanId::from([3; 16]);
+    let row = scans::ScanRow {
+        id,
+        workspace: name("default"),
+        user: id_of("mo"),
+        user_name: name("mo"),
+        profile: String::new(),
+        selector: "*".to_owned(),
+        digest: String::new(),
+        asked: Vec::new(),
+        state: RunState::Running,
+        started_at: Time::from_millis(1),
+        ended_at: None,
+    };
+    w.store.append(move |c| scans::begin(c, &row, &[])).await.unwrap();
+    let cancelled = w.scans.runs_for_a_test(id);
+    for steps in 1..100 {
+        leaves_after(steps, w.with("mo", &format!("scan cancel {id}"), &[], None)).await;
+        let recorded = w.recorded(EventName::ScanCancelAsked).await == 1;
+        assert_eq!(cancelled.is_cancelled(), recorded, "after {steps} steps");
+        if recorded {
+            return;
+        }
+    }
+    panic!("nothing was ever recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_that_was_locked_is_on_record_as_locked() {
+    let w = world().await;
+    let passphrase = Some("quite a few words of mo");
+    w.password("mo", "credential add mine --username mo --password").await;
+    w.with("mo", "personal seal", &[], passphrase).await.unwrap();
+    let unlocks = std::sync::atomic::AtomicUsize::new(0);
+    for words in ["lock", "lock --all"] {
+        for steps in 1..100 {
+            w.with("mo", "unlock", &[], passphrase).await.unwrap();
+            let opened = unlocks.fetch_add(1, Ordering::SeqCst) + 1;
+            let who = if words == "lock" { "mo" } else { "olga" };
+            let done = leaves_after(steps, w.with(who, words, &[], None)).await;
+            // Whoever left too early has locked nothing.
+            w.does("mo", "lock").await;
+            let locked = async {
+                while w.recorded(EventName::PersonalLocked).await != opened {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, locked).await.unwrap_or_else(|_| panic!("{words}, after {steps} steps: no entry"));
+            if done {
+                break;
+            }
+        }
+    }
+}
