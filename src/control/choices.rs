@@ -119,7 +119,11 @@ impl Desk {
         // Who asks, and whether what signed them in still does, is settled like for a verb.
         let command = Command::SshConfig { user: None };
         let (user, call) = self.settle(caller, &command).await?;
-        self.recorded(call.map(drop), &user, caller, command.verb()).await?;
+        if let Err(refused) = call {
+            // Whoever is refused reads no list, and holds up nobody who does while that is put on record.
+            drop(turn);
+            return self.recorded(Err(refused), &user, caller, command.verb()).await;
+        }
         let (id, key, first) = (caller.user, caller.key.clone(), caller.workspace.clone());
         let from = caller.client.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |client| client.ip());
         let now = self.0.clock.now();

@@ -65,6 +65,30 @@ async fn one_list_is_read_at_a_time_and_holds_up_nothing_else() {
 }
 
 #[tokio::test]
+async fn whoever_is_refused_holds_up_nobody_until_that_is_on_record() {
+    let w = world().await;
+    w.does("olga", "user disable max").await;
+    // The ledger's writer is held up: the entry waits.
+    let (go, held_up) = std::sync::mpsc::channel::<()>();
+    let holds_up = async {
+        let waits = w.store.append(move |_| -> Result<(), store::Error> {
+            let _ = held_up.recv();
+            Ok(())
+        });
+        waits.await.unwrap();
+    };
+    let caller = Caller { user: id_of("max"), key: None, door: Door::Ssh, client: None, workspace: name("default") };
+    let refused = async { assert!(matches!(w.desk.choices(&caller).await, Err(Error::Disabled))) };
+    let lists = async {
+        for _ in 0..2 {
+            assert!(w.choices("mo").await.is_empty());
+        }
+        go.send(()).unwrap();
+    };
+    tokio::join!(holds_up, refused, lists);
+}
+
+#[tokio::test]
 async fn the_one_that_is_taken_comes_first_and_nobody_elses_own_comes_at_all() {
     let w = world().await;
     w.does("olga", "host add web-1 192.0.2.7").await;
