@@ -67,12 +67,15 @@ impl Call<'_> {
             .count("grants", counts.grants);
         let (gone, at) = (name.clone(), self.now());
         let (sessions, bell) = (self.parts.sessions.clone(), self.parts.guard.bell());
+        // Alone: what somebody seals meanwhile would be wrapped by a key that is gone, or by that of the next workspace of this name.
+        let turn = self.parts.custody.alone().await;
         // Told to end before they hear that what they stand on is gone: that is why they end.
         let committed = move |live: &Vec<SessionId>| {
             for session in live {
                 sessions.end(*session, EndReason::Ended);
             }
             bell(&());
+            drop(turn);
         };
         let removing = self.parts.log.change_heard(committed, move |c| -> Result<(Vec<SessionId>, Vec<Event>), Error> {
             if let Some(scan) = workspaces::running_scan(c, &gone)? {
@@ -92,8 +95,7 @@ impl Call<'_> {
             shreds::note(c, "a removed workspace", at)?;
             Ok((live, vec![event]))
         });
-        // Alone: what somebody seals meanwhile would be wrapped by a key that is gone, or by that of the next workspace of this name.
-        self.parts.custody.alone(removing).await?.into_inner();
+        removing.await?.into_inner();
         // The wrapped key and the ciphertext leave the files now, not some day.
         let shredded = shreds::settle(&self.parts.store).await?.count == 0;
         let reply = Reply::done(Data::Nothing, format!("workspace {name} removed, and its key with it"));

@@ -29,7 +29,7 @@ pub use rotation::{NewPasswordEnd, Rotation};
 pub use scopes::Visiting;
 pub use second_factor::{CodeGiven, CodeWanted, FactorState, Offer};
 pub use sudo::{SudoEnd, SudoWarrant};
-pub use terms::{Renewal, RenewalStep, Renewed};
+pub use terms::{Alone, Renewal, RenewalStep, Renewed};
 pub use warrant::{Asked, LeaseEnd, SessionEnd, StandsOn, Warrant};
 
 use std::sync::Arc;

@@ -179,8 +179,12 @@ impl Custody {
     }
 
     async fn rekey(&self, before: ScopeRows, to: Rekeyed, event: Event) -> Result<bool, Error> {
-        // Alone: what somebody seals meanwhile would be wrapped by a key that is gone.
-        let _turn = self.turns.write().await;
+        // Alone: what somebody seals meanwhile would be wrapped by a key that is gone. Until it is committed, whoever has left by then.
+        let (turn, bell) = (self.alone().await, self.guard.bell());
+        let committed = move |changed: &()| {
+            bell(changed);
+            drop(turn);
+        };
         let at = self.clock.now();
         let change = move |c: &rusqlite::Connection| -> Result<((), Vec<Event>), Error> {
             if !slots::rekey(c, &before, &to)? {
@@ -189,7 +193,7 @@ impl Custody {
             shreds::note(c, "replaced keys", at)?;
             Ok(((), vec![event]))
         };
-        self.log.change_heard(self.guard.bell(), change).await?.into_inner();
+        self.log.change_heard(committed, change).await?.into_inner();
         Ok(shreds::settle(&self.store).await?.count == 0)
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedRwLockWriteGuard, mpsc};
 
 use super::{Custody, Error};
 use crate::audit::{Vouchers, hex};
@@ -56,6 +56,13 @@ pub struct Renewed {
     pub destroyed: usize,
     /// Deletions that still wait to leave the write-ahead log.
     pub pending: u64,
+}
+
+/// While this is there, nobody seals.
+#[must_use]
+#[derive(Debug)]
+pub struct Alone {
+    _turn: OwnedRwLockWriteGuard<()>,
 }
 
 /// How the vault's keys stand.
@@ -120,10 +127,10 @@ impl Custody {
         whole.await.map_err(|_| Error::Store(store::Error::Closed))?
     }
 
-    /// Does something while nobody seals.
-    pub async fn alone<T>(&self, work: impl Future<Output = T>) -> T {
-        let _turn = self.turns.write().await;
-        work.await
+    /// Waits until nobody seals; nobody does while this is there. It belongs into what the change calls once it is committed: a caller
+    /// who leaves before that must not let others in beside it.
+    pub async fn alone(&self) -> Alone {
+        Alone { _turn: Arc::clone(&self.turns).write_owned().await }
     }
 
     async fn exchange(&self, wanted: Renewal, actor: &str, tell: &mpsc::UnboundedSender<RenewalStep>) -> Result<Renewed, Error> {

@@ -144,3 +144,43 @@ async fn a_scope_that_was_locked_is_on_record_as_locked() {
         }
     }
 }
+
+/// Whether somebody seals, or is alone.
+async fn is_taken(custody: &Custody) -> bool {
+    let mut alone = std::pin::pin!(custody.alone());
+    std::future::poll_fn(|cx| std::task::Poll::Ready(alone.as_mut().poll(cx).is_pending())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_seals_beside_a_change_of_keys_though_whoever_wanted_it_has_left() {
+    let w = world().await;
+    let custody = &w.desk.0.custody;
+    w.does("olga", "workspace add lab").await;
+    w.password("mo", "credential add mine --username mo --password").await;
+    for (who, words, secret) in [("olga", "workspace remove lab", None), ("mo", "personal seal", Some("quite a few words of mo"))] {
+        // The writer is held up: what is changed waits for its commit.
+        let (go, held_up) = std::sync::mpsc::channel::<()>();
+        let mut holds_up = Box::pin(w.store.append(move |_| -> Result<(), store::Error> {
+            let _ = held_up.recv();
+            Ok(())
+        }));
+        leaves_after(1, &mut holds_up).await;
+        {
+            let mut leaves = std::pin::pin!(w.with(who, words, &[], secret));
+            let mut probe = Box::pin(is_taken(custody));
+            std::future::poll_fn(|cx| {
+                assert!(leaves.as_mut().poll(cx).is_pending(), "{words}");
+                let taken = probe.as_mut().poll(cx) == std::task::Poll::Ready(true);
+                probe = Box::pin(is_taken(custody));
+                if taken { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            })
+            .await;
+        }
+        assert!(is_taken(custody).await, "{words}: others were let in before its commit");
+        go.send(()).unwrap();
+        w.store.checkpoint().await.unwrap();
+        let waits = tokio::time::timeout(PATIENCE, custody.alone()).await;
+        drop(waits.expect("others are let in after it"));
+    }
+    assert_eq!(w.recorded(EventName::WorkspaceRemoved).await + w.recorded(EventName::PersonalSealed).await, 2);
+}
