@@ -14,9 +14,6 @@ use crate::model::{
     UserId, printable,
 };
 
-/// How many allowances that were taken back are remembered: more than are in use between their approval and the start of a command.
-const TAKEN_BACK: usize = 4096;
-
 impl Approvals {
     /// Approves exactly the bytes with this digest, or those that the person wrote instead, and lets them run.
     ///
@@ -133,10 +130,7 @@ impl Approvals {
             .ok()
             .and_then(|mut all| all.iter().position(is_theirs).map(|at| all.remove(at)))
             .ok_or_else(|| Error::NoSuch(id.to_string()))?;
-        taken_back.push_back(id);
-        if taken_back.len() > TAKEN_BACK {
-            taken_back.pop_front();
-        }
+        taken_back.note(person, id);
         drop(taken_back);
         self.0.ring(person);
         let event = Event::new(EventName::AllowanceRevoked, by_name.to_string())

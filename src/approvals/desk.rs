@@ -14,6 +14,7 @@ use super::config::Config;
 use super::error::Error;
 use super::journey::Ask;
 use super::output::Output;
+use super::taken_back::TakenBack;
 use super::wanted::{Wanted, Wishes};
 use crate::audit::Log;
 use crate::authz::{self, Facts, Guard};
@@ -142,8 +143,8 @@ pub(super) struct Inner {
     pub(super) tries: Mutex<HashMap<AgentId, super::propose::Tries>>,
     pub(super) recent: Mutex<HashMap<AgentId, VecDeque<(Time, usize)>>>,
     pub(super) allowances: Mutex<Vec<Allowance>>,
-    /// What was taken back, newest last; held while a command that an allowance let run is put on record as running.
-    pub(super) taken_back: tokio::sync::RwLock<VecDeque<AllowanceId>>,
+    /// What was taken back; held while a command that an allowance let run is put on record as running.
+    pub(super) taken_back: tokio::sync::RwLock<TakenBack>,
     pub(super) wishes: Mutex<Wishes>,
     pub(super) inboxes: Mutex<HashMap<UserId, watch::Sender<u64>>>,
 }

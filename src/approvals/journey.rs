@@ -314,7 +314,7 @@ impl Life<'_> {
         };
         // From here until it is on record as running nobody takes back what allowed it; what was taken back before starts nothing.
         let taken_back = self.desk.taken_back.read().await;
-        if self.entry.allowed_by.get().is_some_and(|allowance| taken_back.contains(allowance)) {
+        if self.entry.allowed_by.get().is_some_and(|allowance| taken_back.holds(row.user, *allowance)) {
             drop(taken_back);
             let why = "what allowed it was taken back".to_owned();
             self.end(Stage::Approved, Stage::Failed, EventName::ProposalFailed, failed(why)).await;

@@ -13,6 +13,7 @@ mod owed;
 mod propose;
 mod restart;
 mod signature;
+mod taken_back;
 #[cfg(test)]
 mod tests;
 mod wanted;

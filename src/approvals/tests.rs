@@ -508,7 +508,7 @@ async fn what_is_taken_back_starts_nothing_that_it_has_approved_before() {
     let mut starting = w.desk.0.taken_back.write().await;
     let second = w.propose("df -h").await;
     reaches(&second, Stage::Approved).await;
-    starting.push_back(allowance);
+    starting.note(ALICE.into(), allowance);
     drop(starting);
     let end = ended(&second).await;
     assert_eq!((end.stage, end.reason.as_deref()), (Stage::Failed, Some("what allowed it was taken back")));
@@ -537,7 +537,7 @@ async fn whoever_leaves_while_they_take_something_back_takes_it_back_or_does_not
     drop(starting);
     assert_eq!(w.desk.allowances(ALICE.into()).len(), 1, "it is there still, to be taken back");
     assert_eq!(w.desk.revoke(ALICE.into(), name("alice"), allowance).await.unwrap().left, 2);
-    assert!(w.desk.0.taken_back.read().await.contains(&allowance));
+    assert!(w.desk.0.taken_back.read().await.holds(ALICE.into(), allowance));
     assert!(matches!(w.desk.revoke(ALICE.into(), name("alice"), allowance).await, Err(Error::NoSuch(_))));
 }
 
