@@ -3,7 +3,7 @@
 use super::keys;
 use crate::fault::{Fault, Kind};
 use crate::model::{Name, Role};
-use crate::{approvals, audit, custody, rotation, scans, store, target};
+use crate::{approvals, audit, custody, rotation, scans, sessions, store, target};
 
 /// Why a verb was not done.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,16 @@ pub enum Error {
     /// A host proved no key of a type that is taken.
     #[error("host {0} showed no host key of a type that is taken")]
     NoHostKey(Name),
+    /// The host is looked at from a jump host, and that one could not be signed in to.
+    #[error("{host} via {via}: {fault}")]
+    Beyond {
+        /// The host.
+        host: Name,
+        /// Its jump host.
+        via: Name,
+        /// Why not.
+        fault: sessions::StepFault,
+    },
     /// The first step was done, the second was not.
     #[error("{done}, but: {error}")]
     Halfway {
@@ -144,6 +154,7 @@ impl Fault for Error {
             Self::LastOwner(_) => Kind::Conflict,
             Self::Key(_) | Self::Unfit { .. } | Self::SecretMissing | Self::SecretEmpty(_) | Self::Checkpoints(_) => Kind::Invalid,
             Self::OtherFingerprint { .. } | Self::NoHostKey(_) | Self::Gone => Kind::Refused,
+            Self::Beyond { fault, .. } => fault.kind(),
             Self::Halfway { error, .. } => error.kind(),
             Self::NoKey | Self::KeyGone | Self::CodeOwed => Kind::Forbidden,
             Self::Signature(_) => Kind::Invalid,
@@ -175,6 +186,9 @@ impl Fault for Error {
             Self::SecretEmpty(_) => Some("nothing came on standard input: pipe the secret in, or run the command on a terminal".to_owned()),
             Self::OtherFingerprint { host, .. } => Some(format!("find out why before you trust anything; then: keyward host trust {host}")),
             Self::NoHostKey(host) => Some(format!("give its key yourself: keyward host edit {host} --host-key 'ssh-ed25519 AAAA…'")),
+            Self::Beyond { via, fault, .. } => {
+                Some(fault.hint().unwrap_or_else(|| format!("see whether you reach it: keyward host show {via}")))
+            }
             Self::Halfway { error, .. } => error.hint(),
             Self::Checkpoints(_) => Some("a checkpoint file has one JSON document per line, as the broker wrote it".to_owned()),
             Self::Gone => None,

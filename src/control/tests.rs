@@ -521,4 +521,5 @@ mod choices;
 mod leaving;
 mod personal;
 mod scopes;
+mod ways;
 mod workspaces;

@@ -12,9 +12,11 @@ use super::desk::{Call, Output, Piece};
 use super::error::Error;
 use super::view::{Data, InstalledView, OpenRotationView, RotatingHostView, RotationView, StepView, TestedView};
 use super::words::CredentialRef;
+use crate::fault::Fault;
 use crate::model::{Credential, CredentialId, CredentialKind, Host, HostId, HostStep, Login, Name, RotationStage, printable};
 use crate::rotation::script::{self, Change};
 use crate::rotation::{self, Installing, Outcome, Who, Wish};
+use crate::sessions::StepFault;
 use crate::store::{self, authorities, rotations};
 
 /// The most hosts that are named in one call.
@@ -55,7 +57,7 @@ impl Call<'_> {
             name: step.name.as_str().to_owned(),
             ok: step.failed.is_none(),
             ms: u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
-            error: step.failed.as_deref().map(|why| sentence(why).0),
+            error: step.failed.as_ref().map(|why| sentence(why).0),
         });
         let failure = tested.steps.failure().map(|(step, why)| (step.as_str().to_owned(), sentence(why)));
         let view = TestedView {
@@ -232,12 +234,9 @@ fn ids(hosts: &[Host]) -> Vec<HostId> {
     hosts.iter().map(|h| h.id).collect()
 }
 
-/// The sentence, and the hint that stands behind it.
-fn sentence(why: &str) -> (String, Option<String>) {
-    match why.split_once("\nhint: ") {
-        Some((sentence, hint)) => (printable(sentence, 500), Some(printable(hint, 500))),
-        None => (printable(why, 500), None),
-    }
+/// The sentence, and the hint that belongs to it.
+fn sentence(why: &StepFault) -> (String, Option<String>) {
+    (printable(&why.to_string(), 500), why.hint().map(|hint| printable(&hint, 500)))
 }
 
 fn rotated(credential: &Credential, flag: &str, outcome: Outcome) -> Reply {

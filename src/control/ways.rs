@@ -69,13 +69,9 @@ impl Call<'_> {
         let (steps, seen) = self.parts.rotations.visit(self.asks(), jump.name.clone(), Action::ForwardLocal, look).await?;
         match (seen, steps.failure()) {
             (Some(seen), _) => Ok(seen?),
-            (None, failure) => {
-                let told = failure.map(|(_, why)| why.to_owned()).unwrap_or_default();
-                let (why, hint) = told.split_once("\nhint: ").unwrap_or((&told, ""));
-                let hint =
-                    if hint.is_empty() { format!("see whether you reach it: keyward host show {}", jump.name) } else { hint.to_owned() };
-                Err(Error::unfit(format!("{} via {}: {why}", host.name, jump.name), hint))
-            }
+            (None, Some((_, fault))) => Err(Error::Beyond { host: host.name.clone(), via: jump.name, fault: fault.clone() }),
+            // No step failed, and nothing was seen: the verb was cut off.
+            (None, None) => Err(Error::Gone),
         }
     }
 }

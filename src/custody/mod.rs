@@ -90,8 +90,13 @@ pub enum Error {
     #[error("you have enrolled a second factor already")]
     HasSecondFactor,
     /// The way to the host leads nowhere.
-    #[error("{0}")]
-    Way(String),
+    #[error("host {host} cannot be reached: {why}")]
+    Way {
+        /// The host.
+        host: Name,
+        /// Why.
+        why: String,
+    },
     /// Granted, but nothing to sign in with.
     #[error("host `{0}` has no credential that you can use")]
     NoCredential(Name),
@@ -177,7 +182,7 @@ impl Fault for Error {
             Self::NoSuchPerson | Self::NotGranted { .. } | Self::SecondFactor { .. } | Self::WrongCode | Self::CodeUsed => Kind::Forbidden,
             Self::NoOffer | Self::NoSecondFactor => Kind::NotFound,
             Self::HasSecondFactor | Self::ChangedMeanwhile(_) | Self::Rotating(_) | Self::KeyHasSlot(_) | Self::LastKnown => Kind::Conflict,
-            Self::PersonalDefault | Self::Way(_) => Kind::Invalid,
+            Self::PersonalDefault | Self::Way { .. } => Kind::Invalid,
             Self::Jump(e) => e.kind(),
             Self::Authority(e) => e.kind(),
             Self::TooManySlots | Self::TooManyTries | Self::TooManyCodes => Kind::Limit,
@@ -202,7 +207,7 @@ impl Fault for Error {
             Self::WrongCode | Self::CodeUsed => Some("wait for the next code that your authenticator shows".to_owned()),
             Self::TooManyCodes => Some("wait some minutes".to_owned()),
             Self::HasSecondFactor => Some("remove it first, with a code of it: keyward user totp remove".to_owned()),
-            Self::Way(_) => Some("an admin gives it another: keyward host edit NAME --via HOST, or --no-via".to_owned()),
+            Self::Way { host, .. } => Some(format!("an admin gives it another: keyward host edit {host} --via HOST, or --no-via")),
             Self::NoCredential(host) => Some(format!("attach one: keyward credential attach NAME --host {host} [--mine]")),
             Self::NoSuchCredential { host, .. } => Some(format!("attach it: keyward credential attach NAME --host {host} --mine")),
             Self::NotAttached { credential, host, mine } => {

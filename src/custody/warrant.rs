@@ -111,7 +111,7 @@ pub(super) struct Found {
     credential: Option<(Credential, Way)>,
     /// Whether the credential's owner sealed it.
     pub(super) sealed: bool,
-    pub(super) route: Result<Vec<Host>, String>,
+    pub(super) route: Result<Vec<Host>, Error>,
     state: state::Sealed,
 }
 
@@ -199,8 +199,8 @@ impl Custody {
         let route = match found.route {
             Ok(route) => route,
             Err(why) => {
-                self.log.record(denied(&why)).await?;
-                return Err(Error::Way(why));
+                self.log.record(denied(&why.to_string())).await?;
+                return Err(why);
             }
         };
         let Some((credential, way)) = found.credential else {
@@ -478,7 +478,7 @@ pub(super) fn look_up(c: &rusqlite::Connection, asked: &Asked, purpose: Purpose)
         _ => false,
     };
     let route = match ways::route(c, &facts.host) {
-        Err(e @ store::Error::Way { .. }) => Err(e.to_string()),
+        Err(store::Error::Way { host, why }) => Err(Error::Way { host, why }),
         other => Ok(other?),
     };
     Ok(Found { user: Some(user), facts: Some(facts), credential, sealed, route, state })

@@ -146,7 +146,7 @@ impl Rotations {
             event = event.count(&format!("{}_ms", step.name.as_str()), u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX));
         }
         event = match steps.failure() {
-            Some((step, why)) => event.with("step", step.as_str()).failed(why.lines().next().unwrap_or_default()),
+            Some((step, why)) => event.with("step", step.as_str()).failed(why.line()),
             None => event.with("method", steps.method.unwrap_or_default()),
         };
         self.parts().log.record(event).await?;

@@ -213,8 +213,5 @@ impl Turn<'_> {
 
 /// What went wrong with a sign-in: the step and the sentence.
 fn why(steps: &Steps) -> String {
-    steps.failure().map_or_else(
-        || "it did not sign in".to_owned(),
-        |(step, why)| format!("{}: {}", step.as_str(), why.lines().next().unwrap_or_default()),
-    )
+    steps.failure().map_or_else(|| "it did not sign in".to_owned(), |(step, why)| format!("{}: {}", step.as_str(), why.line()))
 }

@@ -6,6 +6,7 @@ use super::desk::{Rotations, Who};
 use super::place::{self, Answer};
 use super::script::{self, Change, Line};
 use crate::custody::Purpose;
+use crate::fault::Fault;
 use crate::model::{Action, Credential, CredentialKind, Event, EventName, Name};
 use crate::sessions::{Gates, Steps};
 
@@ -100,12 +101,15 @@ impl Rotations {
         let (steps, done) = self.enter(who, host, Purpose::Work(using.id), Some(Action::Exec), &gates, work).await?;
         let event = |name| Event::new(name, who.user.name.to_string()).credential(credential).with("using", using.id);
         let Some(done) = done else {
-            let (step, why) = steps.failure().unwrap_or((crate::sessions::StepName::SignIn, "it did not sign in"));
-            let (sentence, rest) = why.split_once('\n').unwrap_or((why, ""));
+            let (step, sentence) = match steps.failure() {
+                Some((step, why)) => (step, why.line()),
+                None => (crate::sessions::StepName::SignIn, "it did not sign in"),
+            };
             let mut event = event(EventName::CredentialInstalled).session(steps.session).failed(sentence);
             event.host = Some(host.to_string());
             parts.log.record(event).await?;
-            let hint = rest.strip_prefix("hint: ").unwrap_or("try it alone: keyward credential test NAME --host HOST");
+            let hint = steps.failure().and_then(|(_, why)| why.hint());
+            let hint = hint.unwrap_or_else(|| "try it alone: keyward credential test NAME --host HOST".to_owned());
             return Err(Error::unfit(format!("nothing was installed: {} ({sentence})", step.as_str()), hint));
         };
         let (answer, at, session) = done?;

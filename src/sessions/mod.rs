@@ -40,4 +40,4 @@ pub(crate) use run::turn_away;
 pub use run::{Piece, Run, RunEnd, is_granted};
 pub use second::{CodeNeed, CodeVerdict, code_given, code_needed};
 pub use unlock::{Answered, Comer, Visiting, asks_first, open_with, visiting};
-pub use upkeep::{Site as UpkeepSite, Step, StepName, Steps, Upkeep, act, upkeep};
+pub use upkeep::{Site as UpkeepSite, Step, StepFault, StepName, Steps, Upkeep, act, upkeep};

@@ -157,10 +157,32 @@ impl Halt {
         }
     }
 
-    /// The sentence and the hint for the person.
+    /// What kind of failure it is.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Custody(e) => e.kind(),
+            Self::Target(e) => e.kind(),
+            Self::Agent(e) => e.kind(),
+            Self::Left(_) | Self::Told(_) | Self::GaveUp | Self::Barred => Kind::Refused,
+            Self::TooLate => Kind::TimedOut,
+            Self::NotOpened | Self::NoCode(_) => Kind::Forbidden,
+            Self::Hop { halt, .. } => halt.kind(),
+        }
+    }
+
+    /// The sentence and, on a line of its own, the hint for the person.
     pub(super) fn sentence(&self, host: &Name, session: SessionId, calling: &Calling) -> String {
+        let (text, hint) = self.told(host, session);
+        match hint {
+            Some(hint) => format!("{text}\nhint: {}", calling.pastable(&hint)),
+            None => text,
+        }
+    }
+
+    /// The sentence and the hint for the person.
+    pub(super) fn told(&self, host: &Name, session: SessionId) -> (String, Option<String>) {
         let operator = || Some(format!("tell whoever runs this broker; its log knows more under {session}"));
-        let (text, hint) = match self {
+        match self {
             // What is wrong with the broker itself is its operator's to read: the person gets no paths and no figures.
             Self::Custody(e) if matches!(e.kind(), Kind::Tampered) => {
                 ("the broker's database does not verify, so nothing is decrypted".to_owned(), operator())
@@ -174,13 +196,12 @@ impl Halt {
             Self::Custody(e) => (e.to_string(), e.hint()),
             Self::Agent(e) => (e.to_string(), e.hint()),
             Self::Target(e) => (format!("{host}: {e}"), e.hint_for(host)),
-            Self::Hop { hop, halt } => return format!("{host} via {hop}: {}", halt.sentence(hop, session, calling)),
+            Self::Hop { hop, halt } => {
+                let (text, hint) = halt.told(hop, session);
+                (format!("{host} via {hop}: {text}"), hint)
+            }
             Self::Left(_) | Self::Told(_) | Self::Barred | Self::TooLate | Self::GaveUp | Self::NoCode(_) => (self.to_string(), None),
             Self::NotOpened => (self.to_string(), Some("open them: keyward unlock".to_owned())),
-        };
-        match hint {
-            Some(hint) => format!("{text}\nhint: {}", calling.pastable(&hint)),
-            None => text,
         }
     }
 }

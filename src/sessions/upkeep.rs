@@ -20,7 +20,7 @@ use super::registry::{Entrance, Place};
 use crate::audit::Audited;
 use crate::authz::Reach;
 use crate::custody::{self, Asked, NewPasswordEnd, Purpose, StandsOn, SudoEnd};
-use crate::fault::Calling;
+use crate::fault::{Fault, Kind};
 use crate::model::{Action, Credential, EndReason, EventName, Host, HostId, Name, SessionId, UpkeepAct, User, UserId};
 use crate::relay::Counters;
 use crate::target::{self, Connection, Error as TargetError, ProvenKey};
@@ -84,8 +84,43 @@ pub struct Step {
     pub name: StepName,
     /// How long it took.
     pub took: Duration,
-    /// What went wrong; with what to do, on lines of their own.
-    pub failed: Option<String>,
+    /// What went wrong.
+    pub failed: Option<StepFault>,
+}
+
+/// Why a step failed, as the person is told it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct StepFault {
+    what: String,
+    hint: Option<String>,
+    kind: Kind,
+}
+
+impl Fault for StepFault {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+impl StepFault {
+    fn of(halt: &Halt, host: &Name, session: SessionId) -> Self {
+        let kind = halt.kind();
+        if matches!(halt, Halt::Barred) {
+            let what = "the credential was refused twice already, and is not tried again in this run: no account is to be locked";
+            return Self { what: what.to_owned(), hint: None, kind };
+        }
+        let (what, hint) = halt.told(host, session);
+        Self { what, hint, kind }
+    }
+
+    /// The first line of it.
+    pub fn line(&self) -> &str {
+        self.what.lines().next().unwrap_or_default()
+    }
 }
 
 /// How a sign-in went.
@@ -102,9 +137,9 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// What went wrong, if something did: the step and the sentence.
-    pub fn failure(&self) -> Option<(StepName, &str)> {
-        self.steps.iter().find_map(|s| s.failed.as_deref().map(|why| (s.name, why)))
+    /// What went wrong, if something did: the step, and why.
+    pub fn failure(&self) -> Option<(StepName, &StepFault)> {
+        self.steps.iter().find_map(|s| s.failed.as_ref().map(|why| (s.name, why)))
     }
 }
 
@@ -251,7 +286,7 @@ where
     let took = asked_name.elapsed();
     let outcome = match named {
         Err(e) => {
-            told.steps.push(Step { name: StepName::Name, took, failed: Some(sentence(&Halt::from(e), &wish.host, id)) });
+            told.steps.push(Step { name: StepName::Name, took, failed: Some(StepFault::of(&Halt::from(e), &wish.host, id)) });
             Err(Halt::Told(EndReason::Unreachable))
         }
         Ok(_) => {
@@ -278,9 +313,9 @@ where
     match opened {
         Ok(opened) => Ok((told, Some(stand(rooms, id, &progress, stands_on, opened, &mut place, work).await))),
         Err(halt) => {
-            let text = told.failure().map_or_else(|| halt.to_string(), |(step, why)| format!("{}: {}", step.as_str(), first_line(why)));
+            let text = told.failure().map_or_else(|| halt.to_string(), |(step, why)| format!("{}: {}", step.as_str(), why.line()));
             if told.failure().is_none() {
-                told.steps.push(Step { name: StepName::SignIn, took: Duration::ZERO, failed: Some(sentence(&halt, &wish.host, id)) });
+                told.steps.push(Step { name: StepName::SignIn, took: Duration::ZERO, failed: Some(StepFault::of(&halt, &wish.host, id)) });
             }
             close_lease(rooms, id, &progress, &text).await;
             record_end(rooms, id, &progress, EventName::SessionRefused, Ended::early(halt.end_reason()), &text).await;
@@ -368,7 +403,7 @@ impl Steps {
             if name == StepName::HostKey {
                 step(StepName::Network, Duration::ZERO, None);
             }
-            return step(name, total, Some(sentence(halt, host, id)));
+            return step(name, total, Some(StepFault::of(halt, host, id)));
         };
         let shaken = at.saturating_duration_since(began);
         step(StepName::Network, connected, None);
@@ -381,22 +416,11 @@ impl Steps {
             }
             Err(halt) => {
                 let name = if matches!(halt, Halt::Custody(_)) { StepName::Vault } else { StepName::SignIn };
-                step(name, rest, Some(sentence(halt, host, id)));
+                step(name, rest, Some(StepFault::of(halt, host, id)));
                 self.refused = matches!(halt, Halt::Target(TargetError::Refused { .. }));
             }
         }
     }
-}
-
-fn sentence(halt: &Halt, host: &Name, id: SessionId) -> String {
-    if matches!(halt, Halt::Barred) {
-        return "the credential was refused twice already, and is not tried again in this run: no account is to be locked".to_owned();
-    }
-    halt.sentence(host, id, &Calling::Local)
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }
 
 /// The act that has to be on record before a command is run: for which credential, on which host.
