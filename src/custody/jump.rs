@@ -146,7 +146,9 @@ impl Custody {
             })
             .await?;
         if let Err(e) = self.holds(&state).await {
-            self.log.record(Event::new(EventName::VaultTampered, "keyward").failed(e.to_string())).await?;
+            if e.kind() == Kind::Tampered {
+                self.log.record(Event::new(EventName::VaultTampered, "keyward").failed(e.to_string())).await?;
+            }
             return Err(e);
         }
         match found {

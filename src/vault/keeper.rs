@@ -192,3 +192,20 @@ impl audit::Signer for Keeper {
         self.0.checkpoint_key.lock().map_or([0; 32], |key| *key)
     }
 }
+
+#[cfg(test)]
+impl Keeper {
+    /// As if everything that may wait did: nothing is worked on until what is returned is dropped.
+    pub(super) async fn is_full_for_a_test(&self) -> mpsc::Sender<()> {
+        let jobs = self.sender().unwrap();
+        let (full, held) = mpsc::channel();
+        let (begins, begun) = oneshot::channel();
+        let hold: Job = Box::new(move |_| {
+            let _ = (begins.send(()), held.recv());
+        });
+        jobs.try_send(hold).unwrap_or_else(|_| panic!("it is full"));
+        begun.await.unwrap();
+        while jobs.try_send(Box::new(|_| ())).is_ok() {}
+        full
+    }
+}

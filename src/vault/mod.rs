@@ -382,4 +382,12 @@ impl Vault {
 }
 
 #[cfg(test)]
+impl Vault {
+    /// As if its keeper had a full queue, until what is returned is dropped.
+    pub(crate) async fn is_full_for_a_test(&self) -> std::sync::mpsc::Sender<()> {
+        self.keeper.is_full_for_a_test().await
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -486,3 +486,5 @@ async fn a_database_of_every_older_version_opens_and_every_credential_in_it() {
         crate::store::backup::has_our_schema(copy.path()).unwrap();
     }
 }
+
+mod full_keeper;
