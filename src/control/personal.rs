@@ -3,7 +3,7 @@
 use super::api::{Reply, Secrets};
 use super::desk::Call;
 use super::error::Error;
-use super::view::{Data, SealedScopeView, SlotView};
+use super::view::{Data, LockedView, SealedScopeView, SlotView};
 use super::words::SlotWord;
 use crate::custody::{AnotherSlot, Opens};
 use crate::model::{EventName, Slot, SlotId, SlotKind};
@@ -82,18 +82,27 @@ impl Call<'_> {
 
     pub(super) async fn lock(&self, all: bool) -> Result<Reply, Error> {
         let (why, me) = ("it was locked", self.actor.name.as_str());
-        let said = if all {
-            match self.parts.custody.lock_everybody(why, me).await? {
+        let custody = &self.parts.custody;
+        let (scope, locked, said) = if all {
+            let locked = custody.lock_everybody(why, me).await?;
+            let said = match locked {
                 0 => "nobody's sealed credentials were open".to_owned(),
                 1 => "the sealed credentials of one person are locked".to_owned(),
                 n => format!("the sealed credentials of {n} people are locked"),
-            }
-        } else if self.parts.custody.lock_personal(self.actor.id, why, me).await? {
-            "your personal credentials are locked".to_owned()
+            };
+            ("everybody", locked, said)
+        } else if custody.lock_personal(self.actor.id, why, me).await? {
+            ("personal", 1, "your personal credentials are locked".to_owned())
         } else {
-            "your personal credentials were not open".to_owned()
+            ("personal", 0, "your personal credentials were not open".to_owned())
         };
-        Ok(Reply::done(Data::Nothing, said))
+        let view = LockedView {
+            scope: scope.to_owned(),
+            locked: u64::try_from(locked).unwrap_or(u64::MAX),
+            locked_at: (locked > 0).then(|| self.now()),
+            personal: custody.scope_state(self.actor.id).await?.as_str().to_owned(),
+        };
+        Ok(Reply::done(Data::Locked(view), said))
     }
 
     async fn slot_views(&self) -> Result<Vec<SlotView>, Error> {

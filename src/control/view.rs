@@ -48,6 +48,7 @@ pub enum Data {
     TrustLines(TrustLinesView),
     /// A recovery code, once.
     SealedScope(SealedScopeView),
+    Locked(LockedView),
     Slots(Vec<SlotView>),
     /// What an agent is to sign: a step between two calls of a client, and nothing to print.
     AgentAsks(Vec<AgentAsk>),
@@ -106,7 +107,7 @@ macro_rules! view {
 }
 
 mod personal;
-pub use personal::{SealedScopeView, SlotView};
+pub use personal::{LockedView, SealedScopeView, SlotView};
 
 mod totp;
 pub use totp::{TotpCodesView, TotpOfferView, TotpView};

@@ -127,7 +127,8 @@ fn unlock_and_lock_at_both_doors() {
     assert_eq!((status["open_scopes"].as_u64(), status["personal"].as_str()), (Some(1), Some("open")));
     let others = scene.broker.json(&["status"]);
     assert_eq!((others["open_scopes"].as_u64(), others["personal"].as_str()), (Some(1), Some("not sealed")));
-    alice(&scene, "lock", "").ok();
+    let locked: Value = serde_json::from_str(&alice(&scene, "--json lock", "").ok().text()).unwrap();
+    assert_eq!((locked["locked"].as_u64(), locked["personal"].as_str()), (Some(1), Some("locked")), "{locked}");
     assert_eq!(scene.alice.exec(Way::Through, "true").status, Some(255));
     // An owner locks everybody's, and sees nothing by it; a member does not.
     alice(&scene, "unlock", code).ok();

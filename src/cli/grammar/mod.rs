@@ -238,7 +238,12 @@ pub enum Verb {
         typed: bool,
     },
     /// Lock your sealed credentials now; connections that stand are not ended
-    #[command(after_help = "EXAMPLES:\n  keyward lock\n  keyward lock --all     # everybody's, for an owner or admin")]
+    ///
+    /// With --json: `scope` (personal or everybody), `locked` (how many were open and are so no more), `locked_at` (null if none was) and
+    /// `personal` (how yours are now, as in `status`).
+    #[command(
+        after_help = "EXAMPLES:\n  keyward lock\n  keyward lock --all     # everybody's, for an owner or admin\n  keyward lock --json | jq -e '.personal != \"open\"'"
+    )]
     Lock {
         /// Everybody's
         #[arg(long)]

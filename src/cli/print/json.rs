@@ -46,6 +46,7 @@ pub(super) fn document(data: &Data) -> String {
         Data::Authority(v) => pretty(v),
         Data::TrustLines(v) => pretty(v),
         Data::SealedScope(v) => pretty(v),
+        Data::Locked(v) => pretty(v),
         Data::Slots(v) => pretty(v),
         Data::AgentAsks(v) => pretty(v),
         Data::TotpOffer(v) => pretty(v),

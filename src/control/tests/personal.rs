@@ -45,3 +45,25 @@ async fn a_scope_with_a_new_key_is_locked_though_whoever_asked_for_it_has_left()
         tokio::time::timeout(PATIENCE, locked).await.expect("it is locked");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_locked_is_told_to_scripts() {
+    let w = world().await;
+    let passphrase = Some("quite a few words of mo");
+    let locks = async |who: &str, words: &str| {
+        let told = w.json(who, words).await;
+        let told_at = told["locked_at"].as_str().map(|at| Time::parse(at).unwrap());
+        assert_eq!(told_at.is_some(), told["locked"] != 0, "{told}");
+        (told["scope"].as_str().unwrap().to_owned(), told["locked"].as_u64().unwrap(), told["personal"].as_str().unwrap().to_owned())
+    };
+    let is = |scope: &str, locked, personal: &str| (scope.to_owned(), locked, personal.to_owned());
+    assert_eq!(locks("mo", "lock").await, is("personal", 0, "not sealed"));
+    w.password("mo", "credential add mine --username mo --password").await;
+    w.with("mo", "personal seal", &[], passphrase).await.unwrap();
+    w.with("mo", "unlock", &[], passphrase).await.unwrap();
+    assert_eq!(locks("mo", "lock").await, is("personal", 1, "locked"));
+    assert_eq!(locks("mo", "lock").await, is("personal", 0, "locked"));
+    w.with("mo", "unlock", &[], passphrase).await.unwrap();
+    assert_eq!(locks("olga", "lock --all").await, is("everybody", 1, "not sealed"));
+    assert_eq!(locks("olga", "lock --all").await, is("everybody", 0, "not sealed"));
+}

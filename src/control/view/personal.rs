@@ -19,3 +19,14 @@ view! {
         created_at: Time,
     }
 }
+
+view! {
+    /// What was locked. `scope` is `personal` or `everybody`; `locked` is how many scopes were open and are so no more, and `locked_at`
+    /// when, if any was; `personal` is how the caller's own scope is now, as in `status`.
+    LockedView {
+        scope: String,
+        locked: u64,
+        locked_at: Option<Time>,
+        personal: String,
+    }
+}
