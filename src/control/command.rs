@@ -165,6 +165,7 @@ pub enum Command {
         form: Option<SecretForm>,
         rename: Option<Name>,
         sudo: Option<SudoChange>,
+        validity: Option<Validity>,
     },
     CredentialDelete {
         credential: CredentialRef,

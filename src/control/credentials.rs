@@ -26,6 +26,7 @@ pub(super) struct Change {
     pub(super) form: Option<SecretForm>,
     pub(super) rename: Option<Name>,
     pub(super) sudo: Option<SudoChange>,
+    pub(super) validity: Option<Validity>,
 }
 
 impl Change {
@@ -37,6 +38,9 @@ impl Change {
         }
         if let Some(name) = &self.rename {
             words.push_str(&format!(" --rename {name}"));
+        }
+        if let Some(validity) = &self.validity {
+            words.push_str(&format!(" --validity {}s", validity.seconds()));
         }
         words.push_str(match self.form {
             Some(SecretForm::Password) => " --password",
@@ -99,9 +103,15 @@ impl Call<'_> {
         if let (CredentialKind::Certificate, Some(login)) = (credential.kind, &change.username) {
             judge_principal(login).map_err(crate::custody::Error::from)?;
         }
-        let Change { username, form, rename, sudo: sudo_change } = change;
+        if change.validity.is_some() && credential.kind != CredentialKind::Certificate {
+            return Err(Error::unfit(
+                format!("credential {} is of the kind {}, and the broker signs no certificates for it", credential.name, credential.kind),
+                "a certificate has a validity: keyward credential add NAME --username USER --certificate",
+            ));
+        }
+        let Change { username, form, rename, sudo: sudo_change, validity } = change;
         let (secret, sudo) = match (form, sudo_change) {
-            (None, None) if username.is_none() && rename.is_none() => {
+            (None, None) if username.is_none() && rename.is_none() && validity.is_none() => {
                 return Err(Error::unfit("nothing to change was given", "see what can be changed: keyward credential edit --help"));
             }
             (Some(_), Some(SudoChange::Set)) => {
@@ -132,6 +142,7 @@ impl Call<'_> {
             (username.is_some(), "username"),
             (secret.is_some(), "secret"),
             (sudo_word.is_some(), "sudo_password"),
+            (validity.is_some(), "validity"),
         ]
         .into_iter()
         .filter_map(|(is, word)| is.then_some(word))
@@ -140,7 +151,10 @@ impl Call<'_> {
         if let Some(word) = sudo_word {
             event = event.with("sudo_password", word);
         }
-        let edit = Edit { name: rename, username, secret, sudo };
+        if let Some(validity) = validity {
+            event = event.count("validity_s", u64::from(validity.seconds()));
+        }
+        let edit = Edit { name: rename, username, secret, sudo, validity };
         let edited = self.parts.custody.edit_credential(credential.id, edit, move |c| event.credential(c)).await?;
         let said = format!("{} credential {} changed", edited.scope, edited.name);
         Ok(Reply::done(Data::Credential(self.credential_view(&edited).await?), said))

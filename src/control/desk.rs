@@ -293,8 +293,8 @@ impl Call<'_> {
             Command::CredentialList { filter } => self.credential_list(filter).await,
             Command::CredentialShow { credential } => self.credential_show(credential).await,
             Command::CredentialPublicKey { credential } => self.credential_public_key(credential).await,
-            Command::CredentialEdit { credential, username, form, rename, sudo } => {
-                let change = super::credentials::Change { username, form, rename, sudo };
+            Command::CredentialEdit { credential, username, form, rename, sudo, validity } => {
+                let change = super::credentials::Change { username, form, rename, sudo, validity };
                 self.credential_edit(credential, change, secrets).await
             }
             Command::CredentialDelete { credential, end_sessions } => self.credential_delete(credential, end_sessions).await,

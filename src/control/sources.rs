@@ -99,7 +99,7 @@ impl Call<'_> {
             .filter_map(|(is, word)| is.then_some(word))
             .collect();
         let event = self.event(EventName::CredentialEdited).with("changed", changed.join(",")).with("source", &reference.source);
-        let edit = Edit { name: rename, username, secret: Some(sealed(what, &reference)), sudo: SudoEdit::Keep };
+        let edit = Edit { name: rename, username, secret: Some(sealed(what, &reference)), sudo: SudoEdit::Keep, validity: None };
         let told = move |c: &Credential| event.credential(c).with("kind", c.kind);
         let edited = self.parts.custody.edit_credential(credential.id, edit, told).await?;
         let said = format!("credential {} changed; it lies at {}", edited.name, reference.source);

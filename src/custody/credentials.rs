@@ -2,10 +2,13 @@
 
 use super::rotation::not_rotating;
 use super::{Custody, Error, binding_of};
-use crate::model::{Credential, CredentialId, Event, HostId, HostStep, KeyKind, Login, Name, RotationStage, Scope, SessionId, UserId};
+use crate::model::{
+    Credential, CredentialId, CredentialKind, Event, HostId, HostStep, KeyKind, Login, Name, RotationStage, Scope, SessionId, UserId,
+    Validity,
+};
 use crate::secret::Secret;
 use crate::store::credentials::{CredentialRow, KekRow};
-use crate::store::{self, credentials, defaults, hosts, rotations, sessions, shreds, sudo};
+use crate::store::{self, authorities, credentials, defaults, hosts, rotations, sessions, shreds, sudo};
 use crate::vault::{Draft, Form, Held, SealedCredential, Sudo};
 
 /// A secret that came in, with what is needed to read it.
@@ -52,6 +55,8 @@ pub struct Edit {
     pub secret: Option<NewSecret>,
     /// What becomes of its sudo password.
     pub sudo: SudoEdit,
+    /// For how long its certificates are valid from now on; of a credential of another kind this is refused.
+    pub validity: Option<Validity>,
 }
 
 /// What is left after a deletion.
@@ -216,6 +221,12 @@ impl Custody {
                 credentials::update(c, &sealed.row)?;
                 shreds::note(c, "a replaced secret", sealed.row.meta.updated_at)?;
                 sudo::put(c, id, sudo_after.as_deref())?;
+                if let Some(validity) = edit.validity {
+                    if sealed.row.meta.kind != CredentialKind::Certificate {
+                        return Err(meanwhile());
+                    }
+                    authorities::set_validity(c, id, validity)?;
+                }
                 for binding in &sealed.bindings {
                     credentials::bind(c, binding)?;
                 }

@@ -172,6 +172,9 @@ mod tests {
         assert_eq!(scope("credential add c --username u --certificate"), Some((ScopeWord::Workspace, 120)));
         assert_eq!(scope("credential add c --username u --certificate --scope personal"), Some((ScopeWord::Personal, 120)));
         assert_eq!(scope("credential add c --username u --certificate --validity 1m30s"), Some((ScopeWord::Workspace, 90)));
+        let edited = command("credential edit c --validity 5m --rename d");
+        let is_five_minutes = |validity: &Option<Validity>| validity.is_some_and(|validity| validity.seconds() == 300);
+        assert!(matches!(edited, Some(Command::CredentialEdit { ref validity, .. }) if is_five_minutes(validity)), "{edited:?}");
         let secret = command("credential add c --username u --password");
         assert!(matches!(secret, Some(Command::CredentialAdd { scope: ScopeWord::Personal, .. })), "{secret:?}");
     }
@@ -186,6 +189,12 @@ mod tests {
             "credential add c --username u --certificate --validity 59s",
             "credential add c --username u --certificate --validity 301s",
             "credential add c --username u --certificate --validity 0",
+            "credential edit c --validity 59s",
+            "credential edit c --validity 301s",
+            "credential edit c --validity 60s --password",
+            "credential edit c --validity 60s --key -",
+            "credential edit c --validity 60s --path web/root",
+            "credential edit c --validity 60s --from store",
             "credential generate c --username u --type dsa",
             "credential generate c",
             "ca create --type rsa-1024",

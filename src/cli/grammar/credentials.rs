@@ -115,6 +115,7 @@ pub enum CredentialVerb {
     #[command(
         after_help = "EXAMPLES:\n  keyward credential edit deploy --key ~/.ssh/deploy_new\n  keyward credential edit root --password --username admin\n  \
                       keyward credential edit deploy --sudo-password\n  keyward credential edit web --path web/root2\n  \
+                      keyward credential edit deploy --validity 60s          # of one that was added with --certificate\n  \
                       ssh -p 2222 alice@broker credential edit deploy --sudo-password < FILE"
     )]
     Edit {
@@ -139,6 +140,9 @@ pub enum CredentialVerb {
         /// No sudo password of its own any more
         #[arg(long, conflicts_with = "sudo_password")]
         no_sudo_password: bool,
+        /// Certificates from now on are valid for so long after their sign-in, from 60s to 300s
+        #[arg(long, value_name = "DURATION", value_parser = validity, conflicts_with_all = ["password", "key", "from", "path", "field", "no_field"])]
+        validity: Option<Validity>,
         /// The new name
         #[arg(long, value_name = "NEW")]
         rename: Option<Name>,
@@ -295,7 +299,7 @@ impl CredentialVerb {
             Self::List(list) => Command::CredentialList { filter: list.into() }.into(),
             Self::Show(which) => Command::CredentialShow { credential: which.into() }.into(),
             Self::PublicKey(which) => Command::CredentialPublicKey { credential: which.into() }.into(),
-            Self::Edit { which, username, password, key, place, sudo_password, no_sudo_password, rename } => {
+            Self::Edit { which, username, password, key, place, sudo_password, no_sudo_password, validity, rename } => {
                 if let Some((what, place)) = place.change(password, key.as_ref(), sudo_password || no_sudo_password)? {
                     return Ok(Command::ReferenceEdit { credential: which.into(), username, rename, what, place }.into());
                 }
@@ -308,7 +312,7 @@ impl CredentialVerb {
                     (None, Wanted::Nothing)
                 };
                 let sudo = if sudo_password { Some(SudoChange::Set) } else { no_sudo_password.then_some(SudoChange::Remove) };
-                let command = Command::CredentialEdit { credential: which.into(), username, form, rename, sudo };
+                let command = Command::CredentialEdit { credential: which.into(), username, form, rename, sudo, validity };
                 Call { command, secret, follow: Follow::Print }
             }
             Self::Delete { which, end_sessions, yes } => {

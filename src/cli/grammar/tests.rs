@@ -225,7 +225,7 @@ fn calls_say_which_secret_they_need() {
     let credential = CredentialRef { name: "c".parse().unwrap(), scope: None };
     assert_eq!(
         edit.command,
-        Command::CredentialEdit { credential, username: None, form: None, rename: Some("d".parse().unwrap()), sudo: None }
+        Command::CredentialEdit { credential, username: None, form: None, rename: Some("d".parse().unwrap()), sudo: None, validity: None }
     );
     let set = call("credential edit c --sudo-password --rename d", &[]);
     assert_eq!(set.secret, Wanted::SudoPassword("c".parse().unwrap()));

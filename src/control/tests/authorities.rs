@@ -78,3 +78,24 @@ async fn an_import_says_how_many_personal_credentials_an_authority_took_along() 
     }
     assert_eq!(w.json("olga", "host-ca list").await, serde_json::json!([]));
 }
+
+#[tokio::test]
+async fn how_long_certificates_are_valid_is_changed_for_those_that_are_signed_from_then_on() {
+    let w = world().await;
+    w.does("olga", "ca create").await;
+    w.does("olga", "credential add deploy --username deploy --certificate").await;
+    w.password("olga", "credential add root --username root --password --scope workspace").await;
+    assert_eq!(w.json("olga", "credential show deploy").await["validity_s"], 120);
+    let edited = w.json("olga", "credential edit deploy --validity 5m --rename web").await;
+    assert_eq!((&edited["name"], &edited["validity_s"]), (&"web".into(), &300.into()));
+    assert_eq!(w.json("anna", "credential show web").await["validity_s"], 300);
+    let entry = w.json("otto", "audit list --limit 1").await[0].clone();
+    assert_eq!((&entry["event"], &entry["detail"]["changed"]), (&"credential.edited".into(), &"name,validity".into()), "{entry}");
+    assert_eq!(entry["detail"]["validity_s"], 300);
+    let before = w.json("olga", "credential show root").await;
+    let refused = w.may_not("olga", "credential edit root --validity 60s --rename admin").await;
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.to_string().contains("credential root is of the kind password"), "{refused}");
+    assert_eq!(w.json("olga", "credential show root").await, before);
+    assert_eq!(w.may_not("mo", "credential edit web --validity 60s").await.kind(), Kind::NotFound, "it is not theirs to see");
+}
