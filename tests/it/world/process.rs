@@ -87,11 +87,21 @@ pub(crate) fn run(command: Command, stdin: impl Into<Vec<u8>>) -> Outcome {
     run_within(PATIENCE, command, stdin)
 }
 
+/// Runs a command to its end. Its input has nothing, and no end before that.
+#[track_caller]
+pub(crate) fn run_open(command: Command) -> Outcome {
+    ends_within(PATIENCE, command, None)
+}
+
 /// Runs a command to its end, within this time.
 #[track_caller]
-pub(crate) fn run_within(limit: Duration, mut command: Command, stdin: impl Into<Vec<u8>>) -> Outcome {
+pub(crate) fn run_within(limit: Duration, command: Command, stdin: impl Into<Vec<u8>>) -> Outcome {
+    ends_within(limit, command, Some(stdin.into()))
+}
+
+#[track_caller]
+fn ends_within(limit: Duration, mut command: Command, stdin: Option<Vec<u8>>) -> Outcome {
     let shown = format!("{command:?}");
-    let stdin: Vec<u8> = stdin.into();
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -100,7 +110,10 @@ pub(crate) fn run_within(limit: Duration, mut command: Command, stdin: impl Into
         .spawn()
         .unwrap_or_else(|e| panic!("{shown}: {e}\nhint: run the tests with `make test`, which installs what they talk to"));
     let pid = child.id();
-    if let Some(mut pipe) = child.stdin.take() {
+    let mut open = child.stdin.take();
+    if let Some(stdin) = stdin
+        && let Some(mut pipe) = open.take()
+    {
         // A program need not read all of it.
         thread::spawn(move || drop(pipe.write_all(&stdin)));
     }
@@ -116,6 +129,7 @@ pub(crate) fn run_within(limit: Duration, mut command: Command, stdin: impl Into
             panic!("{shown}: not done within {limit:?}\n{seen:?}\n{listing}");
         }
     };
+    drop(open);
     outcome(output.status, output.stdout, output.stderr)
 }
 
