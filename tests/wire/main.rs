@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, clippy::assertions_on_constants)]
 
 mod announced_host_keys;
+mod answered_host_keys;
 mod certificates;
 mod close;
 mod close_answer;

@@ -85,8 +85,8 @@ def extensions(t, _):
 def global_requests(t, _):
     for number in range(ASKED):
         t._send_message(message(MSG_GLOBAL_REQUEST, b"hostkeys-00@openssh.com" if number % 2 else b"nothing@example.com", True))
-    # The other half announce host keys, which are read and not refused.
-    while heard["denied"] < ASKED // 2:
+    # The other half announce host keys, which are read.
+    while min(heard["denied"], heard["granted"]) < ASKED // 2:
         heard[answers.get(timeout=HELD_UP)] += 1
 
 
@@ -164,8 +164,8 @@ class Server(paramiko.ServerInterface):
 
 def waits(work):
     work.join(HELD_UP)
-    if deed == "global_requests" and heard["denied"] < ASKED // 2:
-        print("not each was refused:", dict(heard), flush=True)
+    if deed == "global_requests" and min(heard["denied"], heard["granted"]) < ASKED // 2:
+        print("not each was answered:", dict(heard), flush=True)
     print("done", flush=True)
 
 
