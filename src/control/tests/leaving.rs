@@ -7,6 +7,8 @@ use crate::model::{EndReason, RunState, ScanId};
 use crate::store::{audit_log, scans, sessions};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After so long without a step somebody is taken to wait.
+const REST: Duration = Duration::from_secs(1);
 
 /// The first steps of what somebody asked for, and they have left. `true`: it had come to its end by then.
 async fn leaves_after<T>(steps: usize, asked: impl Future<Output = T>) -> bool {
@@ -24,6 +26,19 @@ async fn leaves_after<T>(steps: usize, asked: impl Future<Output = T>) -> bool {
 }
 
 impl World {
+    /// The same, while the ledger's writer is held up: nothing is on the disk before they have left.
+    async fn leaves_unwritten_after<T>(&self, steps: usize, asked: impl Future<Output = T>) {
+        let (go, held_up) = std::sync::mpsc::channel::<()>();
+        let mut holds_up = Box::pin(self.store.append(move |_| -> Result<(), store::Error> {
+            let _ = held_up.recv();
+            Ok(())
+        }));
+        leaves_after(1, &mut holds_up).await;
+        // Whoever waits for the writer takes no more steps.
+        let _ = tokio::time::timeout(REST, leaves_after(steps, asked)).await;
+        drop(go);
+    }
+
     /// How many entries tell of this event; of what is about to be written, too.
     async fn recorded(&self, event: EventName) -> usize {
         self.store.checkpoint().await.unwrap();
@@ -58,7 +73,7 @@ async fn a_session_that_is_on_record_as_to_be_ended_is_told_to_end() {
         let (host_name, login) = (name("web-1"), "deploy".parse().unwrap());
         let entrance = crate::sessions::Entrance { id, user, host, host_name, credential, login, client: String::new(), started_at };
         let mut place = w.sessions.enter(entrance);
-        leaves_after(steps, w.with("mo", &format!("session end {id}"), &[], None)).await;
+        w.leaves_unwritten_after(steps, w.with("mo", &format!("session end {id}"), &[], None)).await;
         let recorded = w.recorded(EventName::SessionEndAsked).await == 1;
         let told = tokio::select! {
             biased;
@@ -77,7 +92,7 @@ async fn a_session_that_is_on_record_as_to_be_ended_is_told_to_end() {
 async fn a_vault_that_is_on_record_as_sealed_is_being_sealed() {
     let w = world().await;
     for steps in 1..100 {
-        leaves_after(steps, w.with("olga", "seal", &[], None)).await;
+        w.leaves_unwritten_after(steps, w.with("olga", "seal", &[], None)).await;
         let recorded = w.recorded(EventName::VaultSealed).await == 1;
         assert_eq!(w.desk.0.seal.is_on(), recorded, "after {steps} steps");
         if recorded {
@@ -107,7 +122,7 @@ async fn a_scan_that_is_on_record_as_to_be_cancelled_is_cancelled() {
     w.store.append(move |c| scans::begin(c, &row, &[])).await.unwrap();
     let cancelled = w.scans.runs_for_a_test(id);
     for steps in 1..100 {
-        leaves_after(steps, w.with("mo", &format!("scan cancel {id}"), &[], None)).await;
+        w.leaves_unwritten_after(steps, w.with("mo", &format!("scan cancel {id}"), &[], None)).await;
         let recorded = w.recorded(EventName::ScanCancelAsked).await == 1;
         assert_eq!(cancelled.is_cancelled(), recorded, "after {steps} steps");
         if recorded {
