@@ -246,7 +246,8 @@ pub struct Custody {
     clock: Clock,
     leases: Arc<AtomicU64>,
     deciding: Arc<Semaphore>,
-    /// Whoever seals shares it, from reading a scope's key until the rows are committed; whoever exchanges keys has it alone.
+    /// Whoever seals shares it, from reading a scope's key until the rows are committed; whoever exchanges keys has it alone. Of those
+    /// who seal and leave the rows may be committed later: before whatever an exchange writes after them, which looks at them again.
     turns: Arc<RwLock<()>>,
     scopes: scopes::Scopes,
     codes: second_factor::Codes,
