@@ -36,6 +36,7 @@ edition = "2024"
 russh = { version = "=$VERSION", default-features = false, features = ["aws-lc-rs", "rsa"] }
 tokio = { version = "1", features = ["rt", "net", "io-util", "sync", "time", "macros"] }
 aws-lc-rs = { version = "1", default-features = false, features = ["aws-lc-sys", "alloc"] }
+bytes = "1"
 
 [profile.dev]
 debug = false

@@ -40,9 +40,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sources", &["fault", "masking", "model", "scrub", "secret"]),
     ("custody", &["audit", "authn", "authz", "clock", "fault", "model", "secret", "sources", "store", "vault"]),
     // 4 wires: strangers to each other
-    ("buffer", &[]),
     ("tcp", &[]),
-    ("target", &["buffer", "fault", "model", "secret", "tcp", "vault"]),
+    ("target", &["fault", "model", "secret", "tcp", "vault"]),
     ("relay", &["audit", "authz", "model", "sftp"]),
     // 5 living room
     ("sessions", &["audit", "authz", "clock", "custody", "fault", "model", "relay", "secret", "ssh_agent", "target"]),
@@ -101,7 +100,6 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "approvals",
             "authn",
-            "buffer",
             "cli",
             "control",
             "fault",

@@ -18,7 +18,6 @@ use super::config::{Config, IDENTIFICATION_LINE};
 use super::handler::{Doorway, Handler, SignIn};
 use super::jump::Within;
 use super::peek::peek;
-use crate::buffer::Buffered;
 use crate::model::EndReason;
 
 /// After an error of `accept` (no file descriptors, mostly) it is tried again this much later.
@@ -151,7 +150,7 @@ where
     let handler =
         Handler::new(Arc::clone(&door), Arc::clone(&config), peer, Arc::clone(&sign_in), tell, (Arc::clone(&place.places), within));
     let serve = async {
-        let (stream, gcm) = peek(Buffered::new(stream), IDENTIFICATION_LINE.as_bytes()).await?;
+        let (stream, gcm) = peek(stream, IDENTIFICATION_LINE.as_bytes()).await?;
         let russh = if gcm { &config.gcm } else { &config.whole };
         let running = server::run_stream(Arc::clone(russh), stream, handler).await?;
         running.await

@@ -18,7 +18,6 @@ use super::handler::{HostHandler, Seen};
 use super::offers;
 use super::opens::{AtDoor, Doorbell};
 use super::through::{Wire, wire};
-use crate::buffer::Buffered;
 use crate::model::{Address, Host, Name};
 
 /// A host that proved a trusted key and has been told nothing yet.
@@ -114,7 +113,7 @@ async fn meet(config: &Config, host: &Host, jump: &mut Option<Connection>, now: 
     let handler = HostHandler { trust, seen: seen.clone(), name: host.address.host.clone(), now, announced: Some(tell), door };
     let authorities = host.host_keys.iter().filter(|k| k.is_authority()).count();
     let client = config.client(&kinds, None, &host.legacy, certified);
-    let exchange = client::connect_stream(client, Buffered::new(line), handler);
+    let exchange = client::connect_stream(client, line, handler);
     let outcome = timeout(config.handshake_timeout, exchange).await;
     match (outcome, seen.get()) {
         (Ok(Ok(handle)), Some(key)) => {
