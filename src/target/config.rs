@@ -24,7 +24,8 @@ pub struct Config {
     pub keepalive_interval: Duration,
     /// So many unanswered keepalives end the connection.
     pub keepalive_max: usize,
-    /// Bytes that the host may send on a channel before the client took them: the memory a slow reader costs.
+    /// Bytes that the host may send on a channel before the client took them, at the most: the memory a slow reader costs. A channel
+    /// begins with [`WINDOW_AT_FIRST`] of them, which is enough for hosts nearby; its window grows where the host is far away.
     pub window: u32,
     /// The largest packet accepted, in bytes.
     pub max_packet: u32,
@@ -35,6 +36,9 @@ pub struct Config {
     /// The congestion control of TCP connections to hosts; empty: as the system says.
     pub congestion_control: String,
 }
+
+/// What a channel's window begins with, in bytes. What lies in larger ones of hosts nearby only leaves the processor's caches.
+const WINDOW_AT_FIRST: u32 = 2 * 1024 * 1024;
 
 impl Default for Config {
     fn default() -> Self {
@@ -97,7 +101,8 @@ impl Config {
         Arc::new(client::Config {
             // As at the front: OpenSSH's server says `eow@openssh.com` only to clients that are like its own.
             client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-OpenSSH_compatible_Keyward_", env!("CARGO_PKG_VERSION")))),
-            window_size: self.window,
+            window_size: self.window.min(WINDOW_AT_FIRST),
+            maximum_window_size: self.window,
             maximum_packet_size: self.max_packet,
             preferred: Preferred {
                 kex: legacy::with_kex(KEX, old),

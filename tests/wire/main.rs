@@ -14,6 +14,7 @@ mod close;
 mod close_answer;
 mod flow_control;
 mod full_duplex;
+mod growing_window;
 mod hooks;
 mod later_replies;
 mod memory;
