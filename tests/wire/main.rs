@@ -30,6 +30,7 @@ mod replies;
 mod security_keys;
 mod security_keys_seen;
 mod small_messages;
+mod standing_timers;
 mod support;
 mod texts;
 mod wipe_key_exchange;
