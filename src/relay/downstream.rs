@@ -57,24 +57,24 @@ impl Downstream<'_> {
                 ChannelMsg::Data { data } => {
                     count(data.len());
                     self.files.host(&data).await;
-                    // A client that has closed the channel opens its window for nobody.
+                    // A client that has closed the channel opens its window for nobody. Asked last: it takes a lock.
                     tokio::select! {
                         biased;
-                        () = self.client_closed.cancelled() => Ok(()),
                         sent = async {
                             match &mut teller {
                                 None => to.data_bytes(data).await,
                                 Some(teller) => teller.pass(data, to).await,
                             }
                         } => sent,
+                        () = self.client_closed.cancelled() => Ok(()),
                     }
                 }
                 ChannelMsg::ExtendedData { data, ext } => {
                     count(data.len());
                     tokio::select! {
                         biased;
-                        () = self.client_closed.cancelled() => Ok(()),
                         sent = to.extended_data_bytes(ext, data) => sent,
+                        () = self.client_closed.cancelled() => Ok(()),
                     }
                 }
                 ChannelMsg::Eof => {

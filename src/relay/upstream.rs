@@ -76,6 +76,7 @@ impl Upstream<'_> {
             }
             let (message, asked) = self.asked_for(message);
             let step = tokio::select! {
+                biased;
                 step = self.step(message) => step,
                 // The client has closed the channel and the host does not take what was sent before: it may never.
                 () = drained(&pump.client_closed) => break,
