@@ -332,6 +332,10 @@ fn nothing_is_left_unfinished_or_skipped() {
             let Ok(text) = fs::read_to_string(&path) else { continue };
             let shown = relative(&path);
             for (number, line) in text.lines().enumerate() {
+                // What a patch takes out of the SSH library was never ours.
+                if shown.ends_with(".patch") && line.starts_with('-') {
+                    continue;
+                }
                 let prose = folder == "docs" || folder == "patches";
                 for word in UNFINISHED.iter().filter(|w| !prose || w.chars().all(char::is_uppercase)) {
                     if line.contains(word) {

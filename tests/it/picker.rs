@@ -335,6 +335,8 @@ fn who_leaves_while_a_host_is_awaited_leaves_an_end_in_the_log() {
     terminal.until("type to filter");
     terminal.write("slow-1\r");
     terminal.until("connecting to slow-1");
+    // That is said before it is on record.
+    eventually("the session", || scene.broker.sessions().pop());
     // The client's own escape, at the beginning of a line.
     terminal.write("\r~.");
     assert_eq!(terminal.end().0.code(), Some(255));
