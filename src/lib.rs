@@ -7,7 +7,7 @@
 //! 1. law and ledger: [`authz`], [`store`]
 //! 2. witnesses: [`audit`], [`authn`]
 //! 3. strongroom: [`vault`], [`sources`], [`custody`]
-//! 4. wires: [`target`], [`relay`]
+//! 4. wires: [`tcp`], [`target`], [`relay`]
 //! 5. living room: [`sessions`]
 //! 6. desks: [`approvals`], [`rotation`], [`scans`]
 //! 7. counter: [`control`], [`inbox`], [`picker`], [`cli`]

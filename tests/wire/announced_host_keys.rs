@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use russh::keys::{PrivateKey, PublicKey, PublicKeyOrCertificate};
+use russh::keys::{PrivateKey, PublicKey};
 use russh::server::{self, Auth, GlobalReplyHandle};
 use russh::{Channel, client};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::support::{client_config, key, server_config, sockets, within};
+use crate::support::{Learns, client_config, key, server_config, sockets, within};
 
 struct Announces;
 
@@ -47,21 +47,6 @@ impl server::Handler for Announces {
             None => reply.failure(),
         }
         Ok(None)
-    }
-}
-
-struct Learns(UnboundedSender<Vec<PublicKey>>);
-
-impl client::Handler for Learns {
-    type Error = russh::Error;
-
-    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-
-    async fn openssh_ext_host_keys_announced(&mut self, keys: Vec<PublicKey>, _: &mut client::Session) -> Result<(), Self::Error> {
-        let _ = self.0.send(keys);
-        Ok(())
     }
 }
 

@@ -1,71 +1,24 @@
 //! 0021: packets are opened from where they were read and sealed from where they lie.
 
 use std::borrow::Cow;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use russh::{ChannelMsg, cipher, client, server};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use russh::{ChannelMsg, cipher};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Guest, Host, Pair, client_config, next, server_config, sockets, within};
-
-/// A stream that counts what is read from it.
-struct Counted {
-    stream: TcpStream,
-    reads: Arc<AtomicUsize>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let done = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if done.is_ready() {
-            self.reads.fetch_add(1, Ordering::SeqCst);
-        }
-        done
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
+use crate::support::{Host, Pair, client_config, counted, next, server_config, within};
 
 #[tokio::test]
 async fn packets_that_came_together_are_read_together() {
-    let (near, stream) = sockets().await;
-    let reads = Arc::new(AtomicUsize::new(0));
-    let far = Counted { stream, reads: reads.clone() };
     let (channels, mut accepted) = unbounded_channel();
-    let (running, guest) = within("connect", async {
-        tokio::join!(
-            server::run_stream(Arc::new(server_config()), far, Host { channels }),
-            client::connect_stream(Arc::new(client_config()), near, Guest),
-        )
-    })
-    .await;
-    let (mut guest, _running) = (guest.unwrap(), running.unwrap());
-    assert!(within("sign in", guest.authenticate_none("guest")).await.unwrap().success());
+    let (guest, _running, counts) = counted(Host { channels }).await;
     let near = within("open", guest.channel_open_session()).await.unwrap();
     let mut far = within("accept", accepted.recv()).await.unwrap();
 
     const BURST: usize = 8;
     for round in 0..20 {
-        let before = reads.load(Ordering::SeqCst);
+        let before = counts.reads.load(Ordering::SeqCst);
         for n in 0..BURST {
             near.data_bytes(vec![u8::try_from(n).unwrap(); 5000]).await.unwrap();
         }
@@ -74,7 +27,7 @@ async fn packets_that_came_together_are_read_together() {
             assert_eq!(data, vec![u8::try_from(n).unwrap(); 5000]);
         }
         // Each by itself would be two reads or more. The buffer grows in the first rounds.
-        let took = reads.load(Ordering::SeqCst) - before;
+        let took = counts.reads.load(Ordering::SeqCst) - before;
         assert!(round < 5 || took < BURST, "round {round}: {took} reads");
     }
 }
@@ -84,15 +37,20 @@ fn pattern(len: usize, salt: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from((i / 251 + i * 7 + salt) % 256).unwrap()).collect()
 }
 
-/// Sends pieces of these sizes both ways, and each once as a part of something that is kept, through windows and packets that
-/// divide them.
-async fn whole(only: cipher::Name, window: u32, packet: u32) {
+/// Both ends alike.
+async fn pair(only: cipher::Name, window: u32, packet: u32) -> Pair {
     let (mut server, mut client) = (server_config(), client_config());
     server.preferred.cipher = Cow::Owned(vec![only]);
     client.preferred.cipher = Cow::Owned(vec![only]);
     (server.window_size, client.window_size) = (window, window);
     (server.maximum_packet_size, client.maximum_packet_size) = (packet, packet);
-    let mut pair = Pair::new(server, client).await;
+    Pair::new(server, client).await
+}
+
+/// Sends pieces of these sizes both ways, and each once as a part of something that is kept, through windows and packets that
+/// divide them.
+async fn whole(only: cipher::Name, window: u32, packet: u32) {
+    let mut pair = pair(only, window, packet).await;
     let (near, far) = pair.open().await;
     let sizes = [1, 15, 16, 17, 4095, 4096, 4097, 4103, 4104, 4105, 20_000, 32_767, 32_768, 32_769, 65_536, 100_003, 300_000];
     let mut all: Vec<u8> = Vec::new();
@@ -160,12 +118,7 @@ async fn what_is_sealed_from_where_it_lies_arrives_whole() {
 
 /// Sent by handles of the sessions: nothing divides it before the session does.
 async fn undivided(only: cipher::Name, window: u32, packet: u32) {
-    let (mut server, mut client) = (server_config(), client_config());
-    server.preferred.cipher = Cow::Owned(vec![only]);
-    client.preferred.cipher = Cow::Owned(vec![only]);
-    (server.window_size, client.window_size) = (window, window);
-    (server.maximum_packet_size, client.maximum_packet_size) = (packet, packet);
-    let mut pair = Pair::new(server, client).await;
+    let mut pair = pair(only, window, packet).await;
     let (mut near, mut far) = pair.open().await;
     for (salt, size) in [5_000, 100_003, 300_000].into_iter().enumerate() {
         let sent = pattern(size, salt);
@@ -202,5 +155,19 @@ async fn what_the_session_divides_arrives_whole() {
         {
             undivided(only, window, packet).await;
         }
+    }
+}
+
+/// What waits to be taken is bounded by the window in bytes of data: the memory that holds it must not be much more.
+#[tokio::test]
+async fn a_packet_holds_little_more_memory_than_its_data() {
+    let mut pair = pair(cipher::AES_128_GCM, 2 << 20, 32_768).await;
+    let (near, mut far) = pair.open().await;
+    for len in [1, 4095, 4096, 5_000, 16_384, 24_000, 25_000, 32_768] {
+        near.data_bytes(vec![7; len]).await.unwrap();
+        let Some(ChannelMsg::Data { data }) = next(&mut far).await else { panic!("no data") };
+        assert_eq!(data.len(), len);
+        let room = data.try_into_mut().unwrap().capacity();
+        assert!(room <= len + len / 3 + 256, "{room} bytes for {len}");
     }
 }

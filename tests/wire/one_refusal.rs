@@ -1,12 +1,9 @@
 //! 0019: an open of a kind that nobody knows is refused once, on both sides.
 
-use std::sync::Arc;
-
-use russh::client;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Guest, Host, client_config, exchange, plain, read, send, server_config, sockets, string, unencrypted};
+use crate::support::{Guest, Host, lets_in, plain, read, send, server_config, string};
 
 /// Opens a channel with this number at the other side.
 async fn open(stream: &mut TcpStream, kind: &str, number: u32, rest: &[u8]) {
@@ -41,18 +38,6 @@ async fn a_server_refuses_an_unknown_kind_once() {
 
 #[tokio::test]
 async fn a_client_refuses_an_unknown_kind_once() {
-    let (near, mut far) = sockets().await;
-    let config = Arc::new(client::Config { preferred: unencrypted(), ..client_config() });
-    tokio::spawn(async move {
-        let mut guest = client::connect_stream(config, near, Guest).await.unwrap();
-        assert!(guest.authenticate_none("guest").await.unwrap().success());
-        // Until the other end goes.
-        let _ = guest.await;
-    });
-    exchange(&mut far).await;
-    assert_eq!(read(&mut far).await[0], 5);
-    send(&mut far, &[vec![6], string("ssh-userauth")].concat()).await;
-    assert_eq!(read(&mut far).await[0], 50);
-    send(&mut far, &[52]).await;
+    let mut far = lets_in(Guest).await;
     refused_once(&mut far, "tun@openssh.com", 1, &[0, 0, 0, 1, 0, 0, 0, 0]).await;
 }

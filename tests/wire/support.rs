@@ -4,14 +4,18 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use russh::keys::{Algorithm, PrivateKey, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PrivateKey, PublicKey, PublicKeyOrCertificate};
 use russh::server::Auth;
 use russh::{Channel, ChannelId, ChannelMsg, Preferred, cipher, client, compression, kex, mac, server};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -52,6 +56,22 @@ impl client::Handler for Guest {
 
     async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
         Ok(true)
+    }
+}
+
+/// A client that trusts every host and tells which keys it announces.
+pub(crate) struct Learns(pub(crate) UnboundedSender<Vec<PublicKey>>);
+
+impl client::Handler for Learns {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+
+    async fn openssh_ext_host_keys_announced(&mut self, keys: Vec<PublicKey>, _: &mut client::Session) -> Result<(), Self::Error> {
+        let _ = self.0.send(keys);
+        Ok(())
     }
 }
 
@@ -99,6 +119,70 @@ where
     let (running, guest) =
         tokio::join!(server::run_stream(Arc::new(server), far, host), client::connect_stream(Arc::new(client), near, Guest),);
     (guest.unwrap(), running.unwrap())
+}
+
+/// A stream that counts how often something was read from it and written to it.
+pub(crate) struct Counted {
+    stream: TcpStream,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) reads: AtomicUsize,
+    pub(crate) writes: AtomicUsize,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.counts.reads.fetch_add(usize::from(read.is_ready()), Ordering::SeqCst);
+        read
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.counts.writes.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.counts.writes.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A connection that `auth_none` has let in, whose reads and writes at the server are counted.
+pub(crate) async fn counted<H>(host: H) -> (client::Handle<Guest>, server::RunningSession<H>, Arc<Counts>)
+where
+    H: server::Handler<Error = russh::Error> + Send + 'static,
+{
+    let (near, stream) = sockets().await;
+    let counts = Arc::new(Counts::default());
+    let far = Counted { stream, counts: counts.clone() };
+    let (running, guest) = within("connect", async {
+        tokio::join!(
+            server::run_stream(Arc::new(server_config()), far, host),
+            client::connect_stream(Arc::new(client_config()), near, Guest),
+        )
+    })
+    .await;
+    let (mut guest, running) = (guest.unwrap(), running.unwrap());
+    assert!(within("sign in", guest.authenticate_none("guest")).await.unwrap().success());
+    (guest, running, counts)
 }
 
 /// Both ends of a connection that `auth_none` has let in.
@@ -221,4 +305,25 @@ where
     exchange(&mut near).await;
     send(&mut near, &[21]).await;
     near
+}
+
+/// The other end of a client without any encryption, whom it has let in.
+pub(crate) async fn lets_in<H>(handler: H) -> TcpStream
+where
+    H: client::Handler<Error = russh::Error> + Send + 'static,
+{
+    let (near, mut far) = sockets().await;
+    let config = Arc::new(client::Config { preferred: unencrypted(), ..client_config() });
+    tokio::spawn(async move {
+        let mut guest = client::connect_stream(config, near, handler).await.unwrap();
+        assert!(guest.authenticate_none("guest").await.unwrap().success());
+        // Until the other end goes.
+        let _ = guest.await;
+    });
+    exchange(&mut far).await;
+    assert_eq!(read(&mut far).await[0], 5);
+    send(&mut far, &[vec![6], string("ssh-userauth")].concat()).await;
+    assert_eq!(read(&mut far).await[0], 50);
+    send(&mut far, &[52]).await;
+    far
 }
