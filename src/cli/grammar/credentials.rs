@@ -78,15 +78,15 @@ pub enum CredentialVerb {
         /// How long a certificate of the workspace's authority is valid: 60s to 300s [default: 120s]
         #[arg(long, value_name = "DURATION", value_parser = validity, requires = "certificate", conflicts_with_all = ["password", "key", "from"])]
         validity: Option<Validity>,
-        /// Where it lies
-        #[command(flatten)]
-        place: AddPlace,
         /// Whose it is [default: personal; of a certificate that the workspace's authority signs: workspace]
         #[arg(long, value_enum)]
         scope: Option<Scope>,
         /// Is given afterwards, with `credential edit`: one secret a call
         #[arg(long, hide = true)]
         sudo_password: bool,
+        /// Where it lies; last, since what follows would stand under its heading in the help
+        #[command(flatten)]
+        place: AddPlace,
     },
     /// Make a new private key inside the vault, and a credential with it; prints the public key
     ///
@@ -131,9 +131,6 @@ pub enum CredentialVerb {
         /// A new private key, in this file, or - for standard input
         #[arg(long, value_name = "FILE|-", value_parser = file, num_args = 0..=1, default_missing_value = "-")]
         key: Option<Source>,
-        /// Where it lies
-        #[command(flatten)]
-        place: EditPlace,
         /// A sudo password of its own, one line; one secret a call
         #[arg(long, conflicts_with_all = ["password", "key"])]
         sudo_password: bool,
@@ -146,6 +143,9 @@ pub enum CredentialVerb {
         /// The new name
         #[arg(long, value_name = "NEW")]
         rename: Option<Name>,
+        /// Where it lies; last, since what follows would stand under its heading in the help
+        #[command(flatten)]
+        place: EditPlace,
     },
     /// Delete a credential: gone from the live database at once
     ///

@@ -257,3 +257,14 @@ fn durations_are_written_as_people_write_them() {
         assert!(words::seconds(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn under_the_heading_of_other_peoples_vaults_stands_what_is_about_them_and_nothing_else() {
+    let cli = Cli::command();
+    let credential = cli.find_subcommand("credential").unwrap();
+    for (verb, about_them) in [("add", vec!["from", "path", "field"]), ("edit", vec!["from", "path", "field", "no_field", "certificate"])] {
+        let verb = credential.find_subcommand(verb).unwrap();
+        let under = verb.get_arguments().filter(|arg| arg.get_help_heading() == Some("In somebody else's vault"));
+        assert_eq!(under.map(|arg| arg.get_id().as_str()).collect::<Vec<_>>(), about_them);
+    }
+}
