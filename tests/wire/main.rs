@@ -14,6 +14,7 @@ mod close;
 mod close_answer;
 mod flow_control;
 mod full_duplex;
+mod give_way;
 mod growing_window;
 mod hooks;
 mod later_replies;

@@ -3,13 +3,7 @@
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Guest, Host, lets_in, plain, read, send, server_config, string};
-
-/// Opens a channel with this number at the other side.
-async fn open(stream: &mut TcpStream, kind: &str, number: u32, rest: &[u8]) {
-    let numbers: Vec<u8> = [number, 0x20_0000, 0x8000].iter().flat_map(|n| n.to_be_bytes()).collect();
-    send(stream, &[&[90][..], &string(kind), &numbers, rest].concat()).await;
-}
+use crate::support::{Guest, Host, let_in, lets_in, open, read, send, server_config, string};
 
 /// It is refused, and what comes then answers what is asked then.
 async fn refused_once(stream: &mut TcpStream, kind: &str, number: u32, rest: &[u8]) {
@@ -25,11 +19,7 @@ async fn refused_once(stream: &mut TcpStream, kind: &str, number: u32, rest: &[u
 #[tokio::test]
 async fn a_server_refuses_an_unknown_kind_once() {
     let (channels, _opened) = unbounded_channel();
-    let mut stream = plain(server_config(), Host { channels }).await;
-    send(&mut stream, &[vec![5], string("ssh-userauth")].concat()).await;
-    assert_eq!(read(&mut stream).await[0], 6);
-    send(&mut stream, &[vec![50], string("guest"), string("ssh-connection"), string("none")].concat()).await;
-    assert_eq!(read(&mut stream).await[0], 52);
+    let mut stream = let_in(server_config(), Host { channels }).await;
     refused_once(&mut stream, "tun@openssh.com", 1, &[0, 0, 0, 1, 0, 0, 0, 0]).await;
     refused_once(&mut stream, "auth-agent@openssh.com", 2, &[]).await;
     let socket = [string("/run/socket"), string("")].concat();

@@ -242,14 +242,38 @@ pub(crate) fn string(text: &str) -> Vec<u8> {
     [&u32::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat()
 }
 
-/// Sends a packet with this payload, which nothing encrypts.
-pub(crate) async fn send(stream: &mut TcpStream, payload: &[u8]) {
+/// A packet with this payload, which nothing encrypts.
+pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
     let padding = 4 + (8 - (4 + 1 + payload.len() + 4) % 8) % 8;
     let mut packet = u32::try_from(1 + payload.len() + padding).unwrap().to_be_bytes().to_vec();
     packet.push(u8::try_from(padding).unwrap());
     packet.extend(payload);
     packet.resize(packet.len() + padding, 0);
-    stream.write_all(&packet).await.unwrap();
+    packet
+}
+
+/// Sends a packet with this payload.
+pub(crate) async fn send(stream: &mut TcpStream, payload: &[u8]) {
+    stream.write_all(&packet(payload)).await.unwrap();
+}
+
+/// Opens a channel with this number at the other side.
+pub(crate) async fn open(stream: &mut TcpStream, kind: &str, number: u32, rest: &[u8]) {
+    let numbers: Vec<u8> = [number, 0x20_0000, 0x8000].iter().flat_map(|n| n.to_be_bytes()).collect();
+    send(stream, &[&[90][..], &string(kind), &numbers, rest].concat()).await;
+}
+
+/// A client of this server without any encryption, which it lets in.
+pub(crate) async fn let_in<H>(config: server::Config, host: H) -> TcpStream
+where
+    H: server::Handler<Error = russh::Error> + Send + 'static,
+{
+    let mut stream = plain(config, host).await;
+    send(&mut stream, &[vec![5], string("ssh-userauth")].concat()).await;
+    assert_eq!(read(&mut stream).await[0], 6);
+    send(&mut stream, &[vec![50], string("guest"), string("ssh-connection"), string("none")].concat()).await;
+    assert_eq!(read(&mut stream).await[0], 52);
+    stream
 }
 
 /// The payload of the next packet.
