@@ -9,6 +9,7 @@ use crate::credentials::refused;
 use crate::world::account::NAME;
 use crate::world::broker::Settings;
 use crate::world::database::edit;
+use crate::world::fake::{Deed, Fake, INSIDE};
 use crate::world::{Outcome, Scene, Sshd, run};
 
 /// A broker with an authority and the credential `deploy` that stands on it, and a host `web-1` that was told to trust it.
@@ -106,6 +107,27 @@ fn a_certificate_signs_in_and_the_hosts_log_names_the_session() {
         assert_ne!(leases[0]["serial"], leases[1]["serial"]);
         assert!(t.last_sign_in().contains(leases[1]["serial"].as_str().unwrap()));
         assert_eq!(t.host.refusals(), 0, "{}", t.host.log());
+    }
+}
+
+#[test]
+fn an_edited_validity_is_that_of_the_next_certificate() {
+    let t = Trust::new();
+    let host = Fake::start(&t.scene.place("reader"), Deed::Answer);
+    let broker = &t.scene.broker;
+    broker.does(&["host", "add", "web-2", &host.address(), "--credential", "deploy", "--host-key", &host.host_key.public]);
+    t.scene.grant("alice", "web-2");
+    let lasts = || {
+        let outcome = t.connect("web-2");
+        assert_eq!((outcome.status, outcome.text()), (Some(3), INSIDE.to_owned()), "{outcome:?}");
+        let certificate = host.certificate();
+        // It begins half a minute before, for clocks that are behind.
+        certificate.valid_before() - certificate.valid_after() - 30
+    };
+    assert_eq!(lasts(), 120);
+    for (written, seconds) in [("60s", 60), ("5m", 300)] {
+        broker.does(&["credential", "edit", "deploy", "--validity", written]);
+        assert_eq!(lasts(), seconds);
     }
 }
 

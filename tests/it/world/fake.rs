@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use russh::keys::Certificate;
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Response, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, Pty};
 use russh::{MethodKind, MethodSet};
@@ -115,10 +116,15 @@ pub(crate) enum Deed {
     ReadNothing,
     /// It asks for a one-time code after the password, and lets in whoever knows [`CODE`].
     AskCode,
+    /// It lets everybody in and answers each command with [`INSIDE`] and status 3.
+    Answer,
 }
 
 /// The one-time code of [`Deed::AskCode`].
 pub(crate) const CODE: &str = "424242";
+
+/// What [`Deed::Answer`] says.
+pub(crate) const INSIDE: &str = "inside\r\n";
 
 /// The window of [`Deed::ReadNothing`], in bytes.
 const NARROW: u32 = 100;
@@ -130,6 +136,7 @@ pub(crate) struct Fake {
     /// Its host key.
     pub(crate) host_key: Key,
     shown: Mutex<Receiver<&'static str>>,
+    certificates: Mutex<Receiver<Certificate>>,
     attempts: Arc<AtomicUsize>,
     runtime: Option<tokio::runtime::Runtime>,
     stop: CancellationToken,
@@ -162,10 +169,11 @@ impl Fake {
         listener.set_nonblocking(true).expect("nonblocking");
         let address = listener.local_addr().expect("its address");
         let (show, shown) = channel();
+        let (offer, certificates) = channel();
         let attempts = Arc::new(AtomicUsize::new(0));
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let door = Door { deed, show, attempts: Arc::clone(&attempts), asked: 0 };
+        let door = Door { deed, show, offer, attempts: Arc::clone(&attempts), asked: 0 };
         let stopped = stop.clone();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
@@ -184,7 +192,8 @@ impl Fake {
                 });
             }
         });
-        Self { address, host_key, shown: Mutex::new(shown), attempts, runtime: Some(runtime), stop }
+        let (shown, certificates) = (Mutex::new(shown), Mutex::new(certificates));
+        Self { address, host_key, shown, certificates, attempts, runtime: Some(runtime), stop }
     }
 
     /// `127.0.0.1:PORT`.
@@ -196,6 +205,12 @@ impl Fake {
     #[track_caller]
     pub(crate) fn credential(&self) -> &'static str {
         self.shown.lock().expect("one waits at a time").recv_timeout(PATIENCE).expect("a credential is shown")
+    }
+
+    /// Waits until a certificate was shown.
+    #[track_caller]
+    pub(crate) fn certificate(&self) -> Certificate {
+        self.certificates.lock().expect("one waits at a time").recv_timeout(PATIENCE).expect("a certificate is shown")
     }
 
     /// How many were shown.
@@ -217,6 +232,7 @@ impl Drop for Fake {
 struct Door {
     deed: Deed,
     show: Sender<&'static str>,
+    offer: Sender<Certificate>,
     attempts: Arc<AtomicUsize>,
     asked: u8,
 }
@@ -231,7 +247,7 @@ impl Door {
         let _ = self.show.send(method);
         match self.deed {
             Deed::Stall => std::future::pending().await,
-            Deed::OpenNothing | Deed::ReadNothing => Ok(Auth::Accept),
+            Deed::OpenNothing | Deed::ReadNothing | Deed::Answer => Ok(Auth::Accept),
             Deed::Close => Err(russh::Error::Disconnect),
             Deed::AskCode => Ok(question("One-time code: ", true)),
         }
@@ -247,6 +263,11 @@ impl server::Handler for Door {
 
     async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         self.does("publickey").await
+    }
+
+    async fn auth_openssh_certificate(&mut self, _: &str, certificate: &Certificate) -> Result<Auth, Self::Error> {
+        let _ = self.offer.send(certificate.clone());
+        self.does("certificate").await
     }
 
     async fn auth_keyboard_interactive<'a>(&'a mut self, _: &str, _: &str, answer: Option<Response<'a>>) -> Result<Auth, Self::Error> {
@@ -291,7 +312,7 @@ impl server::Handler for Door {
 
     async fn exec_request(&mut self, channel: ChannelId, _: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         session.channel_success(channel)?;
-        session.data(channel, &b"inside\r\n"[..])?;
+        session.data(channel, INSIDE.as_bytes())?;
         session.exit_status_request(channel, 3)?;
         session.eof(channel)?;
         session.close(channel)
