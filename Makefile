@@ -5,6 +5,8 @@ CARGO ?= cargo
 DENY_VERSION := 0.20.2
 # How long each target is fuzzed.
 SECONDS ?= 60
+# Tests that run at once: most of them wait for hosts and clients, not for a processor.
+TEST_THREADS ?= $(shell expr 2 '*' "$$(nproc)")
 
 .DEFAULT_GOAL := build
 .PHONY: build demo test bench fuzz lint deny clean help prepare
@@ -20,7 +22,7 @@ demo: build ## Show the product on this machine: a real sshd, a broker, one sess
 
 test: prepare ## Run all tests, also those against real OpenSSH and other clients
 	scripts/test-peers.sh
-	$(CARGO) test --release --locked
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --release --locked
 
 bench: build ## Measure against direct ssh and ProxyJump (BENCH_QUICK=1 for a short run)
 	scripts/setup.sh sshd python
