@@ -121,6 +121,8 @@ fn an_edited_validity_is_that_of_the_next_certificate() {
         let outcome = t.connect("web-2");
         assert_eq!((outcome.status, outcome.text()), (Some(3), INSIDE.to_owned()), "{outcome:?}");
         let certificate = host.certificate();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!((certificate.valid_after()..certificate.valid_before()).contains(&now));
         // It begins half a minute before, for clocks that are behind.
         certificate.valid_before() - certificate.valid_after() - 30
     };

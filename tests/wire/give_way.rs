@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use russh::keys::PublicKeyOrCertificate;
 use russh::server::Auth;
 use russh::{Channel, ChannelId, ChannelMsg, client, server};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -15,7 +14,7 @@ use crate::support::{let_in, lets_in, open, packet, read, server_config, string,
 /// Pieces of a burst. They fit into the buffers of a loopback socket together.
 const BURST: usize = 90;
 const PIECE: usize = 1000;
-/// More are not handled in one turn of a session's loop, see `wire::packets_per_turn`.
+/// More are not handled in one turn of a session's loop (`MAX_PACKETS_PER_TURN` in the library).
 const TURN: usize = 16;
 
 /// Either side: it counts the pieces that its session has read, and hands each channel over.
@@ -76,8 +75,8 @@ impl client::Handler for Seen<client::Msg> {
     }
 }
 
-/// Sends a burst, all of which lies in the socket before the session is woken (one thread runs it and this). Returns how much of it
-/// the session had read whenever the consumer had its turn.
+/// Sends a burst, all of which lies in the two sockets before the session is woken (one thread runs it and this). Returns how much of
+/// it the session had read whenever the consumer had its turn.
 async fn turns<M>(stream: &mut TcpStream, mut opened: UnboundedReceiver<Channel<M>>, pieces: &AtomicUsize) -> Vec<usize>
 where
     M: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
@@ -86,7 +85,9 @@ where
     assert_eq!(answer[0], 91);
     let data = [&[94][..], &answer[5..9], &u32::try_from(PIECE).unwrap().to_be_bytes(), &[7; PIECE]].concat();
     let mut channel = within("the channel", opened.recv()).await.unwrap();
-    stream.write_all(&packet(&data).repeat(BURST)).await.unwrap();
+    let burst = packet(&data).repeat(BURST);
+    stream.writable().await.unwrap();
+    assert_eq!(stream.try_write(&burst).unwrap(), burst.len(), "the sockets do not hold it");
     let (mut taken, mut read) = (0, Vec::new());
     while taken < BURST * PIECE {
         let Some(ChannelMsg::Data { data }) = within("data", channel.wait()).await else { panic!("no data") };
@@ -97,10 +98,10 @@ where
     read
 }
 
-/// The consumer had a turn after each of the session's.
+/// The consumer had a turn after each of the session's, but for those with a single packet.
 fn in_turns(read: &[usize]) {
     let ahead = read.iter().scan(0, |before, now| Some(now - std::mem::replace(before, *now))).max().unwrap();
-    assert!(ahead <= TURN, "{ahead} pieces were read in a row: {read:?}");
+    assert!(ahead < 2 * TURN, "{ahead} pieces were read in a row: {read:?}");
 }
 
 #[tokio::test]

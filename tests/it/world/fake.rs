@@ -129,7 +129,7 @@ pub(crate) const INSIDE: &str = "inside\r\n";
 /// The window of [`Deed::ReadNothing`], in bytes.
 const NARROW: u32 = 100;
 
-/// A host whose key is right and whose sign-in goes wrong.
+/// A host whose key is right and that does with a sign-in, or after it, what the test wants.
 #[derive(Debug)]
 pub(crate) struct Fake {
     address: SocketAddr,
