@@ -98,10 +98,10 @@ where
     read
 }
 
-/// The consumer had a turn after each of the session's, but for those with a single packet.
+/// The consumer had a turn after each of the session's. One with a single packet does not give way: it adds to the next.
 fn in_turns(read: &[usize]) {
     let ahead = read.iter().scan(0, |before, now| Some(now - std::mem::replace(before, *now))).max().unwrap();
-    assert!(ahead < 2 * TURN, "{ahead} pieces were read in a row: {read:?}");
+    assert!(ahead <= TURN + 1, "{ahead} pieces were read in a row: {read:?}");
 }
 
 #[tokio::test]

@@ -84,7 +84,8 @@ pub enum CredentialVerb {
         /// Is given afterwards, with `credential edit`: one secret a call
         #[arg(long, hide = true)]
         sudo_password: bool,
-        /// Where it lies; last, since what follows would stand under its heading in the help
+        /// Where it lies
+        // Last: what follows would stand under its heading in the help.
         #[command(flatten)]
         place: AddPlace,
     },
@@ -143,7 +144,8 @@ pub enum CredentialVerb {
         /// The new name
         #[arg(long, value_name = "NEW")]
         rename: Option<Name>,
-        /// Where it lies; last, since what follows would stand under its heading in the help
+        /// Where it lies
+        // Last: what follows would stand under its heading in the help.
         #[command(flatten)]
         place: EditPlace,
     },
